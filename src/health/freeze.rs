@@ -44,5 +44,5 @@ impl Freeze {
 }
 
 fn freezes_all(reasons: &BTreeSet<FreezeReason>) -> bool {
-    reasons.iter().any(|reason| reason.freezes_all())
+    reasons.iter().any(FreezeReason::freezes_all)
 }

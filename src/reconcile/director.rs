@@ -220,14 +220,14 @@ impl<T: Ipvs> DirectorLoop<T> {
     /// services.
     async fn observe(&mut self, other: Option<&State>) -> Result<KernelObservation, KernelError> {
         let desired = other.unwrap_or(&self.desired);
-        let (scope, kernel) = self.reconciler.to_observe(desired);
+        let (scope, kernel) = self.reconciler.scope_and_kernel(desired);
         let mut unfinished = UnfinishedObservation::begin(&mut kernel.ipvs, &scope).await?;
         loop {
             let desired = other.unwrap_or(&self.desired);
             let reconciler = &mut self.reconciler;
             let (ipvs, owned) = (&mut reconciler.kernel.ipvs, &reconciler.ownership.owned);
             if !unfinished.read_next(ipvs, desired, owned).await? {
-                let (scope, kernel) = reconciler.to_observe(desired);
+                let (scope, kernel) = reconciler.scope_and_kernel(desired);
                 return unfinished.finish(kernel, &scope).await;
             }
             // The kernel answers at once, so that nothing else would have its turn.

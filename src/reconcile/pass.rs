@@ -176,7 +176,7 @@ impl<T: Ipvs> Reconciler<T> {
             return Ok(observed);
         }
         let desired = &*self.kept(desired, &observed.state);
-        let (scope, kernel) = self.to_observe(desired);
+        let (scope, kernel) = self.scope_and_kernel(desired);
         // The services that no step concerns are not read again.
         observe_written(kernel, &scope, observed, &pass.written).await
     }

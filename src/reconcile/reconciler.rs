@@ -132,7 +132,7 @@ impl<T: Ipvs> Reconciler<T> {
     }
 
     /// What is to be observed for `desired`, all that is owned included, and the kernel.
-    pub(super) fn to_observe<'a>(
+    pub(super) fn scope_and_kernel<'a>(
         &'a mut self,
         desired: &'a State,
     ) -> (ObservationScope<'a>, &'a mut Kernel<T>) {
@@ -150,7 +150,7 @@ impl<T: Ipvs> Reconciler<T> {
         &mut self,
         desired: &State,
     ) -> Result<KernelObservation, KernelError> {
-        let (scope, kernel) = self.to_observe(desired);
+        let (scope, kernel) = self.scope_and_kernel(desired);
         observe(kernel, &scope).await
     }
 

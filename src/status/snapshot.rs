@@ -68,7 +68,7 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// Whether no weight is changed, since the fault is likely this host's.
     pub(crate) fn all_weights_are_frozen(&self) -> bool {
-        self.frozen.lock().iter().any(|reason| reason.freezes_all())
+        self.frozen.lock().iter().any(FreezeReason::freezes_all)
     }
 
     /// A sentence for each state file that is damaged, with what to do.

@@ -296,7 +296,7 @@ impl World {
                     self.pools.insert(service, status);
                 }
                 Effect::Frozen(reasons) => {
-                    self.frozen = reasons.iter().any(|reason| reason.freezes_all());
+                    self.frozen = reasons.iter().any(FreezeReason::freezes_all);
                 }
                 Effect::RealServer(
                     id,

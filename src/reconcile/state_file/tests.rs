@@ -60,6 +60,15 @@ fn text_of_another_form_or_an_earlier_version_is_damage() {
     }
 }
 
+/// Every object of the file that [`owned`] makes.
+const OBJECTS: [&str; 5] = [
+    "",
+    "/addresses/0",
+    "/sysctls/net.ipv4.conf.all.arp_ignore",
+    "/timeouts/tcpfin",
+    "/leaving/0",
+];
+
 #[test]
 fn keys_that_the_version_does_not_have_and_arrays_in_place_of_objects_are_damage() {
     let whole = String::from_utf8(text(&owned()).unwrap()).unwrap();
@@ -70,13 +79,6 @@ fn keys_that_the_version_does_not_have_and_arrays_in_place_of_objects_are_damage
         assert_eq!(value, Owned::default(), "{file}");
         cause.unwrap_or_else(|| panic!("no damage: {file}"))
     };
-    const OBJECTS: [&str; 5] = [
-        "",
-        "/addresses/0",
-        "/sysctls/net.ipv4.conf.all.arp_ignore",
-        "/timeouts/tcpfin",
-        "/leaving/0",
-    ];
     for object in OBJECTS {
         let cause = damage(&|file| {
             let object = file.pointer_mut(object).unwrap().as_object_mut().unwrap();
