@@ -225,7 +225,8 @@ fn block_on(
     result
 }
 
-/// Two workers: what 20,000 probes a second need, and no more on a big machine.
+/// Two workers: what 20,000 probes a second need, and no more on a big machine. `run` lets one of
+/// them rest while the probes are few.
 fn runtime() -> Result<tokio::runtime::Runtime, CommandFailure> {
     // Its threads, which start programs, have what this one has.
     let kept = inheritance::keep_capabilities();

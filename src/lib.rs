@@ -117,7 +117,9 @@
 //! - **Latest value, not a queue.** Health overwrites the wanted weight, so a slow kernel
 //!   neither stalls probes nor piles up stale work.
 //! - **Readers come after probes.** `http` and `control` have threads with a low priority of
-//!   their own, and write at a bounded pace; probes, health and reconcile share two others.
+//!   their own, and write at a bounded pace; probes, health and reconcile share one other.
+//!   From the first configuration of many real servers on, they share two
+//!   (`agent::director::workers`).
 //! - **Own only what is configured.** The agent leaves foreign services, addresses and
 //!   sysctls alone. The state file alone says what the agent once configured and may remove.
 //! - **Start and stop are invisible to traffic.** Weights found in the kernel stay until

@@ -17,6 +17,7 @@ pub(crate) mod panics;
 pub(crate) mod printable;
 pub(crate) mod program_file;
 pub(crate) mod regular_file;
+pub(crate) mod resting_worker;
 pub(crate) mod shared;
 pub(crate) mod shell_word;
 pub(crate) mod signals;

@@ -9,6 +9,7 @@ mod probes;
 mod reload;
 mod start;
 mod vip_probes;
+mod workers;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use self::probes::subscribe;
 use self::start::{
     announce_ready, decision_file, first_generation, health, prober, raise_file_limit, reconciler,
 };
+use self::workers::Workers;
 use crate::agent::decisions::WantedDrain;
 use crate::agent::lifecycle::{AgentError, finish};
 use crate::agent::reload::ReloadError;
@@ -39,6 +41,7 @@ use crate::probe::vip_path::{CanaryTarget, MarkRegistry};
 use crate::reconcile::{self, DirectorLoop, Writing};
 use crate::runtime::clock;
 use crate::runtime::liveness::Loop;
+use crate::runtime::resting_worker::RestingWorker;
 use crate::runtime::signals::Stop;
 
 /// Reports that may wait for health: 50 ms of them at 20,000 probes a second.
@@ -56,6 +59,7 @@ pub(crate) async fn run<T: Ipvs>(
     path: &Path,
     writing: Writing,
     kernel: Kernel<T>,
+    second_worker: Option<RestingWorker>,
 ) -> Result<(), AgentError> {
     raise_file_limit();
     let table = kernel.table;
@@ -85,6 +89,8 @@ pub(crate) async fn run<T: Ipvs>(
     let (report, reports) = mpsc::channel(REPORTS);
     let mut probes = ProbeTasks::new(probing.through(paths), report);
     let subscribed = subscribe(&mut probes, &config);
+    let mut workers = Workers::with(second_worker);
+    workers.provide_for(&config, &subscribed.targets);
     let health = health(&config, &view, subscribed, found).with_events(Arc::clone(&events));
     let wanted = &store.decisions;
     let health = health.with_decisions(
@@ -113,6 +119,7 @@ pub(crate) async fn run<T: Ipvs>(
         path: path.to_owned(),
         config,
         writing,
+        workers,
         probes,
         to_health,
         drain_changes,
@@ -133,6 +140,7 @@ struct Director {
     path: PathBuf,
     config: Arc<Config>,
     writing: Writing,
+    workers: Workers,
     probes: ProbeTasks,
     to_health: mpsc::Sender<health::HealthRequest>,
     /// Changes when health has shown another state of a drain.

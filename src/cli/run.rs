@@ -18,6 +18,7 @@ use crate::runtime::file_work::{self, FileUse};
 use crate::runtime::logging;
 use crate::runtime::logging::LogFormat;
 use crate::runtime::own_command;
+use crate::runtime::resting_worker::RestingWorker;
 use crate::status::agent_options;
 use crate::status::document::IN_MEMORY;
 
@@ -55,6 +56,8 @@ pub(super) fn run(arguments: RunArguments) -> Result<ExitStatus, CommandFailure>
 }
 
 async fn agent(arguments: RunArguments, path: &Path) -> Result<ExitStatus, CommandFailure> {
+    // Before any other task; a real server needs no more than the other worker.
+    let second_worker = RestingWorker::rest().await;
     if arguments.real_server && arguments.table == Table::Memory {
         return Err(CommandFailure::Usage(
             "--table memory is for a director: a real server has no table, and its VIPs and \
@@ -81,7 +84,7 @@ async fn agent(arguments: RunArguments, path: &Path) -> Result<ExitStatus, Comma
             let mut table = KernelIpvs::new();
             tracing::info!("{}", table.info().await?);
             let kernel = Kernel::with_table(table);
-            Box::pin(director::run(config, path, writing, kernel)).await?;
+            Box::pin(director::run(config, path, writing, kernel, second_worker)).await?;
         }
         (false, Table::Memory) => {
             tracing::warn!("{IN_MEMORY}");
@@ -89,7 +92,7 @@ async fn agent(arguments: RunArguments, path: &Path) -> Result<ExitStatus, Comma
                 tracing::warn!("--table memory: no VIP is put on {interface}");
             }
             let kernel = Kernel::in_memory(MemoryIpvs::default());
-            Box::pin(director::run(config, path, writing, kernel)).await?;
+            Box::pin(director::run(config, path, writing, kernel, second_worker)).await?;
         }
     }
     Ok(ExitStatus::Success)

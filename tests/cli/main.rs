@@ -61,6 +61,7 @@ mod usage;
 mod wait;
 mod watch;
 mod weight;
+mod workers;
 mod zoo;
 
 use std::time::Duration;

@@ -12,7 +12,7 @@ use super::page::{page, root};
 /// How a row begins, and the constant whose value is in it: its file and its name.
 type Bound = (&'static str, &'static str, &'static str);
 
-const BOUNDS: [Bound; 67] = [
+const BOUNDS: [Bound; 69] = [
     ("reason of a drain", "reason.rs", "LONGEST"),
     ("targets of an operation", "request.rs", "TARGETS_NAMED"),
     ("body of an HTTP answer |", "body.rs", "BODY_LIMIT"),
@@ -108,6 +108,8 @@ const BOUNDS: [Bound; 67] = [
     ("requests to the kernel", "netlink.rs", "WINDOW"),
     ("requests to the kernel", "netlink.rs", "GET_WINDOW"),
     ("one request to the kernel", "netlink.rs", "DEADLINE"),
+    ("threads for probes", "workers.rs", "LARGEST_TABLE"),
+    ("threads for probes", "workers.rs", "LARGEST_TIME"),
 ];
 
 /// A page, a phrase of it with `{}` for the number, and the constant.

@@ -42,10 +42,12 @@ impl Director {
             self.events.configure(&config.notify, &metrics)?;
         }
         // From here on nothing refuses the new configuration.
+        let probes = subscribe(&mut self.probes, &config);
+        self.workers.provide_for(&config, &probes.targets);
         let (done, health_done) = oneshot::channel();
         let change = health::HealthReload {
             config: Arc::clone(&config),
-            probes: subscribe(&mut self.probes, &config),
+            probes,
             found,
             loaded_at: clock::wall(),
             metrics: Arc::clone(&metrics),
