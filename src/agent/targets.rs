@@ -39,10 +39,10 @@ fn find_one(snapshot: &Snapshot, target: &Target) -> Result<Vec<RealServerId>, T
     }
     let mut services = snapshot.services.iter();
     let is_sorry_server = |record: &ServiceRecord| {
-        let sorry_server = record.sorry_server.as_ref();
+        let sorry_server = record.sorry_server.as_deref();
         sorry_server.is_some_and(|one| target.matches(&record.candidate(one)))
     };
-    if services.any(is_sorry_server) {
+    if services.any(|record| is_sorry_server(record)) {
         return Err(TargetError::SorryServer(target.to_string()));
     }
     let leaving = snapshot.leaving.lock();

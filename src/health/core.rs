@@ -33,10 +33,20 @@ use crate::probe::{ProbeId, ProbeRate};
 #[derive(Debug)]
 struct Subscription {
     /// The number of the probe in [`MassFailureDetector`].
-    index: usize,
-    real_servers: Arc<[RealServerId]>,
+    index: u32,
+    /// Where the real servers begin among all subscribers, and how many there are.
+    first: u32,
+    number: u32,
     /// The rate that was last asked for.
     rate: Option<ProbeRate>,
+}
+
+impl Subscription {
+    /// The real servers of the probe.
+    fn of<'a>(&self, subscribers: &'a [RealServerId]) -> &'a [RealServerId] {
+        let (first, number) = (self.first as usize, self.number as usize);
+        subscribers.get(first..first + number).unwrap_or_default()
+    }
 }
 
 /// All that health knows.
@@ -49,6 +59,8 @@ pub(crate) struct Core {
     symptoms: SymptomTable,
     timers: Timers,
     subscriptions: BTreeMap<ProbeId, Subscription>,
+    /// The real servers of all probes, one probe after the other.
+    subscribers: Arc<[RealServerId]>,
     mass_failure: MassFailureDetector,
     probe_loops: ProbeLoops,
     probe_errors: ProbeErrorLog,
@@ -168,7 +180,7 @@ impl Core {
 
     fn first_subscriber(&self, probe: ProbeId) -> Option<RealServerId> {
         let subscription = self.subscriptions.get(&probe)?;
-        subscription.real_servers.first().copied()
+        subscription.of(&self.subscribers).first().copied()
     }
 }
 

@@ -357,12 +357,9 @@ fn rates(probes: &Subscriptions) -> BTreeMap<ProbeId, Arc<SharedProbeRate>> {
 /// Gives each real server what its probe shows of the watched connection.
 fn show_watched(snapshot: &Snapshot, probes: &Subscriptions) {
     for (probe, target) in probes.probes.iter().zip(&probes.targets) {
-        let Some(watching) = &probe.watch else {
-            continue;
-        };
         for id in &target.subscribers {
             if let Some((_, record)) = snapshot.records(*id) {
-                record.live.lock().watching = Some(Arc::clone(watching));
+                record.live.lock().watching.clone_from(&probe.watch);
             }
         }
     }

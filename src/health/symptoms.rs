@@ -114,20 +114,30 @@ impl SymptomTable {
     /// The table of another configuration, with what is known of the real servers of both. What
     /// probes saw of a real server that is no longer checked is forgotten.
     pub(super) fn carried_over(&self, before: &Inventory, after: &Inventory) -> Self {
-        let known: BTreeMap<_, _> = before.ids().collect();
-        let mut table = Self::new(after);
-        for (key, id) in after.ids() {
-            let before = known.get(&key).and_then(|before| self.get(*before));
-            let (Some(symptoms), Some(before)) = (table.get_mut(id), before) else {
-                continue;
-            };
-            if after.is_unchecked(id) {
-                symptoms.quiesced = before.quiesced;
-            } else {
-                symptoms.clone_from(before);
-            }
-        }
-        table
+        let services = before.services().iter().zip(&self.0);
+        let known: BTreeMap<_, _> = services
+            .map(|(service, symptoms)| (service.key, (service, symptoms)))
+            .collect();
+        let services = after.services().iter().map(|service| {
+            let known = known.get(&service.key);
+            let known = known.into_iter().flat_map(|(service, symptoms)| {
+                let members = service.members().map(|member| member.key);
+                members.zip(*symptoms)
+            });
+            let known: BTreeMap<_, _> = known.collect();
+            let symptoms = service
+                .members()
+                .map(|member| match known.get(&member.key) {
+                    None => Symptoms::default(),
+                    Some(before) if member.check.kind.asks() => (*before).clone(),
+                    Some(before) => Symptoms {
+                        quiesced: before.quiesced,
+                        ..Symptoms::default()
+                    },
+                });
+            symptoms.collect()
+        });
+        Self(services.collect())
     }
 
     pub(super) fn get(&self, id: RealServerId) -> Option<&Symptoms> {

@@ -687,8 +687,8 @@ fn scrape_of_many_real_servers_is_measured() {
             let mut live = record.live.lock();
             live.health = Health::Up;
             (live.desired, live.kernel) = (Weight::ONE, Some(Weight::ONE));
-            live.probes[ProbeResult::Ok.index()] = 86_400;
-            live.transitions_up = 1;
+            live.counters.set_probes(ProbeResult::Ok, 86_400);
+            live.counters.set_transitions(1, 0);
             live.diagnosis = Some(Diagnosis::Ok);
         }
         let snapshot = Arc::new(snapshot);

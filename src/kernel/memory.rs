@@ -84,7 +84,7 @@ impl Ipvs for MemoryIpvs {
     ) -> Result<BTreeMap<RealServerKey, ObservedDestination>, KernelError> {
         let table = self.table.lock();
         let state = table.services.get(service).into_iter();
-        let destinations = state.flat_map(|state| &state.destinations);
+        let destinations = state.flat_map(|state| state.destinations.iter());
         Ok(destinations
             .map(|(key, destination)| (*key, observed_destination(*destination)))
             .collect())

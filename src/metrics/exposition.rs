@@ -230,7 +230,7 @@ impl Exposition {
                 Some(service),
             ) => {
                 let with_sorry_server = matches!(source, Source::Probed(..));
-                let sorry_server = service.sorry_server.as_ref().filter(|_| {
+                let sorry_server = service.sorry_server.as_deref().filter(|_| {
                     with_sorry_server && self.real_server == service.real_servers.len()
                 });
                 let real_server = service.real_servers.get(self.real_server);

@@ -6,7 +6,7 @@ use crate::model::{
     AdminState, FreezeReason, Health, MassFailure, ProbeResult, Quiesced, Reached, Statistics,
     SyncDaemon, SyncState, TableStatus,
 };
-use crate::status::{FirstCounted, fixture};
+use crate::status::fixture;
 
 /// Long after the counters of the fixture left 0.
 fn now() -> SystemTime {
@@ -518,11 +518,15 @@ fn each_probe_counts_under_one_result_and_a_failed_one_under_one_cause() {
         snapshot.per_real_server = form;
         let made = {
             let mut live = snapshot.services[0].real_servers[1].live.lock();
-            live.probes[ProbeResult::Ok.index()] = 2;
-            live.probes[ProbeResult::Timeout.index()] = 3;
-            live.probes[ProbeResult::Unverified.index()] = 5;
-            live.probes[ProbeResult::Internal.index()] = 7;
-            live.probes.iter().copied().map(u64::from).sum::<u64>()
+            live.counters.set_probes(ProbeResult::Ok, 2);
+            live.counters.set_probes(ProbeResult::Timeout, 3);
+            live.counters.set_probes(ProbeResult::Unverified, 5);
+            live.counters.set_probes(ProbeResult::Internal, 7);
+            live.counters
+                .probes()
+                .into_iter()
+                .map(u64::from)
+                .sum::<u64>()
         };
         let text = scrape(snapshot);
         let counted = |family: &str, label: &str| -> Vec<(String, u64)> {
@@ -567,11 +571,8 @@ fn counter_that_the_compact_form_leaves_out_appears_with_zero() {
     snapshot.services[0].real_servers[1]
         .live
         .lock()
-        .first_counted = FirstCounted {
-        failed: Some(began),
-        down: Some(began + Duration::from_secs(30)),
-        ..FirstCounted::default()
-    };
+        .counters
+        .set_first_failures(began, began + Duration::from_secs(30));
     let metrics = Metrics::new(["web", "marked"]).unwrap();
     let snapshot = Arc::new(snapshot);
     let counts = |seconds| {
@@ -604,7 +605,8 @@ fn real_server_that_is_well_has_at_most_twenty_series() {
     assert_eq!(found.len(), 19, "{found:#?}");
 
     let mut snapshot = fixture::director();
-    snapshot.services[0].is_persistent = true;
+    let service = Arc::get_mut(&mut snapshot.services[0]).unwrap();
+    service.is_persistent = true;
     let text = scrape(snapshot);
     let found = of_real_server(&text, "rs1");
     assert_eq!(found.len(), 20, "{found:#?}");

@@ -88,18 +88,14 @@ fn service_state(
         };
         (member.key, destination)
     };
-    let mut destinations = service
-        .real_servers
-        .iter()
-        .map(|real_server| {
-            let thresholds = (real_server.upper_threshold, real_server.lower_threshold);
-            let member = service.member(real_server);
-            destination(member, real_server.weight, thresholds)
-        })
-        .collect::<BTreeMap<_, _>>();
+    let real_servers = service.real_servers.iter().map(|real_server| {
+        let thresholds = (real_server.upper_threshold, real_server.lower_threshold);
+        let member = service.member(real_server);
+        destination(member, real_server.weight, thresholds)
+    });
     let sorry_server = service.sorry_member();
     let sorry_server = sorry_server.map(|member| destination(member, Weight::ONE, (0, 0)));
-    destinations.extend(sorry_server);
+    let destinations = real_servers.chain(sorry_server).collect();
     ServiceState {
         service: Service {
             scheduler: service.scheduler.clone(),

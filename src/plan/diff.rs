@@ -75,7 +75,7 @@ fn diff_service(
         }),
         Some(_) => {}
     }
-    for (real_server, to) in &desired.destinations {
+    for (real_server, to) in desired.destinations.iter() {
         let from = actual.and_then(|actual| actual.destinations.get(real_server));
         match from {
             None => steps.push(Step::AddDestination {

@@ -10,7 +10,9 @@ use std::time::SystemTime;
 
 pub(crate) use self::progress::{RemovalFacts, RemovalProgress, RemovalStep};
 use crate::config::{Config, VirtualService};
-use crate::model::{Destination, MemberKey, RealServerKey, ServiceFlags, ServiceKey, Weight};
+use crate::model::{
+    Destination, MemberKey, RealServerKey, ServiceFlags, ServiceKey, SortedMap, Weight,
+};
 use crate::plan::{ServiceState, State};
 
 /// The real servers that are leaving.
@@ -125,7 +127,7 @@ pub(crate) fn kept<'a>(
             .entry(*service)
             .or_insert_with(|| ServiceState {
                 service: state.service.clone(),
-                destinations: BTreeMap::new(),
+                destinations: SortedMap::new(),
             });
         if kept.service.scheduler.hashes() {
             kept.service.flags = kept.service.flags.union(ServiceFlags::FALLBACK);
@@ -145,7 +147,9 @@ pub(crate) fn kept<'a>(
                 ..*held
             },
         };
-        kept.destinations.entry(*real_server).or_insert(stays);
+        if !kept.destinations.contains_key(real_server) {
+            kept.destinations.insert(*real_server, stays);
+        }
     }
     if let Cow::Owned(desired) = &mut desired {
         let services = desired.services.keys();

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use crate::config::{Config, ProbeMark};
 use crate::model::{
     Destination, Family, ProbePath, RealServerKey, Scheduler, Service, ServiceFlags, ServiceKey,
-    Weight,
+    SortedMap, Weight,
 };
 use crate::plan::{ServiceState, State};
 
@@ -172,7 +172,7 @@ impl Marks {
                     mark: canary,
                     family,
                 };
-                services.insert(key, round_robin(BTreeMap::new()));
+                services.insert(key, round_robin(SortedMap::new()));
             }
             let key = ServiceKey::Fwmark {
                 mark: *mark,
@@ -200,10 +200,10 @@ pub(crate) fn service_for_path(path: &ProbePath) -> ServiceState {
     };
     // The port is that of the packet: a service by mark has all ports.
     let real_server = RealServerKey((path.real_server, 0).into());
-    round_robin(BTreeMap::from([(real_server, destination)]))
+    round_robin([(real_server, destination)].into())
 }
 
-fn round_robin(destinations: BTreeMap<RealServerKey, Destination>) -> ServiceState {
+fn round_robin(destinations: SortedMap<RealServerKey, Destination>) -> ServiceState {
     ServiceState {
         service: Service {
             scheduler: Scheduler::round_robin(),

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Step, Subject};
 use crate::model::{
-    Destination, LocalAddress, RealServerKey, Service, ServiceKey, SysctlKey, Timeout, Weight,
+    Destination, LocalAddress, RealServerKey, Service, ServiceKey, SortedMap, SysctlKey, Timeout,
+    Weight,
 };
 
 /// The part of the kernel that this agent manages, as observed or desired.
@@ -26,7 +27,7 @@ pub struct ServiceState {
     /// Its own properties.
     pub service: Service,
     /// Its real servers.
-    pub destinations: BTreeMap<RealServerKey, Destination>,
+    pub destinations: SortedMap<RealServerKey, Destination>,
 }
 
 impl State {
@@ -58,7 +59,7 @@ impl State {
                 self.timeouts.insert(*timeout, *to);
             }
             Step::AddService { key, service } => {
-                let destinations = BTreeMap::new();
+                let destinations = SortedMap::new();
                 self.services.insert(
                     *key,
                     ServiceState {

@@ -7,19 +7,10 @@ impl RealServerLive {
     /// Takes the newest probe's result in; the verdict is health's.
     pub(crate) fn note_probe(&mut self, report: &ProbeReport) {
         let ProbeReport { outcome, at, .. } = report;
-        if let Some(count) = self.probes.get_mut(outcome.result.index()) {
-            *count = count.wrapping_add(1);
-        }
-        let first = match outcome.result.evidence() {
-            Some(true) => Some(&mut self.first_counted.passed),
-            Some(false) => Some(&mut self.first_counted.failed),
-            None => None,
-        };
-        if let Some(first) = first {
-            first.get_or_insert(*at + outcome.duration);
-        }
-        if outcome.certificate_expiry.is_some() {
-            self.certificate_expiry = outcome.certificate_expiry;
+        let ended = *at + outcome.duration;
+        self.counters.count_probe(outcome.result, ended);
+        if let Some(expiry) = outcome.certificate_expiry {
+            self.certificate_expiry = Some(Box::new(expiry));
         }
         if self.observation.note(outcome.plain, outcome.vip) {
             self.fix.clone_from(&outcome.fix);

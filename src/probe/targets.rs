@@ -29,6 +29,11 @@ impl ProbeIdentity {
         Self(Arc::clone(spec))
     }
 
+    /// What is asked.
+    pub(super) fn spec(&self) -> &Arc<ProbeSpec> {
+        &self.0
+    }
+
     fn parts(&self) -> Parts<'_> {
         let Check {
             kind,

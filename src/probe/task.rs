@@ -127,6 +127,11 @@ impl ProbeTasks {
         probes
     }
 
+    /// What each asks, in the order of the targets.
+    pub(crate) fn specs(&self) -> impl Iterator<Item = &Arc<ProbeSpec>> {
+        self.running.iter().map(|(identity, _)| identity.spec())
+    }
+
     /// How many run.
     pub(crate) fn len(&self) -> usize {
         self.running.len()

@@ -10,8 +10,8 @@ use crate::kernel::{
     Cause, Ipvs, Kernel, KernelError, ObservedDestination, ObservedService, present,
 };
 use crate::model::{
-    Connections, LocalAddress, RealServerKey, ServiceKey, Statistics, SysctlKey, TableStatus,
-    Timeout,
+    Connections, LocalAddress, RealServerKey, ServiceKey, SortedMap, Statistics, SysctlKey,
+    TableStatus, Timeout,
 };
 use crate::plan::{ServiceState, State, Step};
 use crate::runtime::error_chain::error_chain;
@@ -138,7 +138,7 @@ pub(crate) struct KernelObservation {
 #[derive(Debug)]
 pub(crate) struct ServiceTraffic {
     pub(crate) statistics: Statistics,
-    pub(crate) real_servers: BTreeMap<RealServerKey, (Connections, Statistics)>,
+    pub(crate) real_servers: SortedMap<RealServerKey, (Connections, Statistics)>,
 }
 
 /// Reads all of `scope`. Any error means no observation at all, because a partial
@@ -303,8 +303,6 @@ async fn read_service<T: Ipvs>(
     observation: &mut KernelObservation,
 ) -> Result<(), KernelError> {
     let found = present::destinations(ipvs, &key, has_all).await?;
-    // A map that is collected has fuller nodes than one into which each is inserted, and there
-    // may be tens of thousands.
     let destinations = found.iter();
     let destinations = destinations.map(|(real_server, found)| (*real_server, found.destination));
     let destinations = destinations.collect();

@@ -13,7 +13,7 @@ pub(crate) fn publish(snapshot: &Snapshot, desired: &State, observed: &KernelObs
         if let Some(traffic) = traffic {
             service.statistics.lock().observe(traffic.statistics);
         }
-        for real_server in service.real_servers.iter().chain(&service.sorry_server) {
+        for real_server in service.records() {
             let key = &real_server.key;
             let mut live = real_server.live.lock();
             if let Some(destination) = wanted.and_then(|state| state.destinations.get(key)) {

@@ -20,6 +20,7 @@ mod transition;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::ser::{Serialize, Serializer};
@@ -141,7 +142,7 @@ pub(crate) type StatusResponse = Status<Vec<ServiceStatus>>;
 
 /// The virtual services of a snapshot, each made when it is its turn.
 struct Services<'a> {
-    records: &'a [ServiceRecord],
+    records: &'a [Arc<ServiceRecord>],
     filter: &'a Filter,
     /// The names of the services that conditions are about.
     with_conditions: BTreeSet<String>,

@@ -305,7 +305,7 @@ fn certificate_ending(
     record: &RealServerRecord,
     now: SystemTime,
 ) -> Option<Condition> {
-    let CertificateExpiry { at: end, port } = record.live.lock().certificate_expiry?;
+    let CertificateExpiry { at: end, port } = *record.live.lock().certificate_expiry.as_deref()?;
     let left = end.duration_since(now).unwrap_or_default();
     let severity = match left {
         left if left <= CERTIFICATE_PROBLEM => Severity::Problem,

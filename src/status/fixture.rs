@@ -176,9 +176,9 @@ pub(crate) fn director() -> Snapshot {
             detail: "HTTP 200".to_owned(),
             duration: Duration::from_micros(1200),
         });
-        live.probes[ProbeResult::Ok.index()] = 60;
+        live.counters.set_probes(ProbeResult::Ok, 60);
         live.diagnosis = Some(Diagnosis::Ok);
-        live.transitions_up = 1;
+        live.counters.set_transitions(1, 0);
     }
     {
         let mut live = rs2.live.lock();
@@ -190,9 +190,9 @@ pub(crate) fn director() -> Snapshot {
             detail: "connection refused".to_owned(),
             duration: Duration::from_micros(300),
         });
-        live.probes[ProbeResult::Refused.index()] = 30;
+        live.counters.set_probes(ProbeResult::Refused, 30);
         live.diagnosis = Some(Diagnosis::ApplicationDown);
-        live.transitions_down = 1;
+        live.counters.set_transitions(0, 1);
     }
     for (name, seconds, to, reason) in [
         ("rs1", 2, Health::Up, "1 probe passed"),

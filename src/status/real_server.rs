@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::Counters;
 use crate::diagnosis::{DiagnosisFix, DiagnosisSubject, Fix, Observation};
 use crate::model::{
     AdminState, CertificateExpiry, Connections, ContinuousStatistics, Decision, Diagnosis,
@@ -23,6 +24,24 @@ pub(crate) struct RealServerRecord {
     /// Where its check asks; 0 where that is no port, or are several.
     pub(crate) checked_port: u16,
     pub(crate) live: Shared<RealServerLive>,
+}
+
+impl RealServerRecord {
+    /// Whether both have the same configuration, as far as it is shown.
+    pub(super) fn is_configured_as(&self, other: &Self) -> bool {
+        let Self {
+            name,
+            key,
+            configured,
+            forwarding,
+            is_checked,
+            checked_port,
+            live: _,
+        } = self;
+        (name, key, configured) == (&other.name, &other.key, &other.configured)
+            && (forwarding, is_checked) == (&other.forwarding, &other.is_checked)
+            && *checked_port == other.checked_port
+    }
 }
 
 /// The part of a real server's record that changes.
@@ -59,22 +78,11 @@ pub(crate) struct RealServerLive {
     pub(crate) fix: Option<Arc<Fix>>,
     /// What is wrong with it; `None` before the first probe.
     pub(crate) diagnosis: Option<Diagnosis>,
-    /// When the certificate ends that the real server showed last.
-    pub(crate) certificate_expiry: Option<CertificateExpiry>,
-    /// By [`ProbeResult::index`]. After 2^32 a count begins again, as after a restart.
-    pub(crate) probes: [u32; ProbeResult::ALL.len()],
-    pub(crate) transitions_up: u64,
-    pub(crate) transitions_down: u64,
-    pub(crate) first_counted: FirstCounted,
-}
-
-/// When counters of a real server left 0.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct FirstCounted {
-    pub(crate) passed: Option<SystemTime>,
-    pub(crate) failed: Option<SystemTime>,
-    pub(crate) up: Option<SystemTime>,
-    pub(crate) down: Option<SystemTime>,
+    /// When the certificate ends that the real server showed last. Boxed: most checks are without
+    /// TLS.
+    pub(crate) certificate_expiry: Option<Box<CertificateExpiry>>,
+    /// Of its probes and its health.
+    pub(crate) counters: Counters,
 }
 
 impl RealServerLive {
@@ -98,10 +106,7 @@ impl RealServerLive {
             fix: None,
             diagnosis: None,
             certificate_expiry: None,
-            probes: [0; ProbeResult::ALL.len()],
-            transitions_up: 0,
-            transitions_down: 0,
-            first_counted: FirstCounted::default(),
+            counters: Counters::default(),
         }
     }
 
@@ -115,22 +120,21 @@ impl RealServerLive {
 
     /// The same real server where nothing checks it any longer: what probes saw is forgotten.
     pub(super) fn no_longer_checked(self, now: SystemTime) -> Self {
-        let mut first_counted = self.first_counted;
+        let mut counters = self.counters;
         let comes_up = self.health != Health::Up;
         if comes_up {
-            first_counted.up.get_or_insert(now);
+            counters.count_transition(Health::Up, now);
         }
         Self {
             health: Health::Up,
             since: if comes_up { now } else { self.since },
-            transitions_up: self.transitions_up + u64::from(comes_up),
             advised: None,
             last_probe: None,
             observation: Observation::default(),
             fix: None,
             diagnosis: None,
             certificate_expiry: None,
-            first_counted,
+            counters,
             ..self
         }
     }

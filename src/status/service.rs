@@ -29,10 +29,38 @@ pub(crate) struct ServiceRecord {
     pub(crate) pool: Shared<PoolRecord>,
     /// In the configuration's order.
     pub(crate) real_servers: Vec<RealServerRecord>,
-    pub(crate) sorry_server: Option<RealServerRecord>,
+    /// Boxed, since most services have none.
+    pub(crate) sorry_server: Option<Box<RealServerRecord>>,
 }
 
 impl ServiceRecord {
+    /// Whether both have the same configuration, as far as it is shown.
+    pub(super) fn is_configured_as(&self, other: &Self) -> bool {
+        let Self {
+            name,
+            key,
+            scheduler,
+            refuses_clients,
+            forwarding,
+            check_interval,
+            is_persistent,
+            statistics: _,
+            pool,
+            real_servers,
+            sorry_server,
+        } = self;
+        let pool = *pool.lock();
+        let other_pool = *other.pool.lock();
+        let is_same = |(one, other): (&RealServerRecord, _)| one.is_configured_as(other);
+        (name, key, scheduler) == (&other.name, &other.key, &other.scheduler)
+            && (refuses_clients, forwarding) == (&other.refuses_clients, &other.forwarding)
+            && (check_interval, is_persistent) == (&other.check_interval, &other.is_persistent)
+            && (pool.quorum, pool.hysteresis) == (other_pool.quorum, other_pool.hysteresis)
+            && real_servers.len() == other.real_servers.len()
+            && sorry_server.is_some() == other.sorry_server.is_some()
+            && self.records().zip(other.records()).all(is_same)
+    }
+
     /// How long a check may have no verdict before something is wrong with it: some intervals,
     /// and the time in which an agent starts.
     pub(crate) fn verdict_patience(&self) -> Duration {
@@ -43,8 +71,9 @@ impl ServiceRecord {
     }
 
     /// The real servers, then the sorry server.
-    pub(crate) fn records(&self) -> impl Iterator<Item = &RealServerRecord> {
-        self.real_servers.iter().chain(&self.sorry_server)
+    pub(crate) fn records(&self) -> impl Iterator<Item = &RealServerRecord> + Clone {
+        let sorry_server = self.sorry_server.as_deref();
+        self.real_servers.iter().chain(sorry_server)
     }
 
     /// The weight of all real servers, as configured.

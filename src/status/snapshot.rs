@@ -32,8 +32,9 @@ pub(crate) struct Snapshot {
     pub(crate) loaded: Shared<LoadedRecord>,
     /// How the last reload of the configuration went.
     pub(crate) reload: Shared<ReloadRecord>,
-    /// In the configuration's order; empty on a real server.
-    pub(crate) services: Vec<ServiceRecord>,
+    /// In the configuration's order; empty on a real server. A virtual service of which a reload
+    /// changes nothing that is shown has the same record in both snapshots.
+    pub(crate) services: Vec<Arc<ServiceRecord>>,
     /// The VIPs of this host, and whether each is where it should be.
     pub(crate) vips: Shared<BTreeMap<(IpAddr, String), bool>>,
     /// The kernel parameters of this host.
@@ -89,38 +90,16 @@ impl Snapshot {
     /// of the real servers or of the kernel, and no weight is wanted.
     pub(crate) fn director(config: &Config, config_path: PathBuf, loaded_at: SystemTime) -> Self {
         let services = config.virtual_services.iter();
-        let services = services.map(|service| ServiceRecord {
-            name: Arc::clone(&service.name),
-            key: service.key,
-            scheduler: service.scheduler.clone(),
-            refuses_clients: desired::refuses_clients(service),
-            forwarding: service.forwarding,
-            check_interval: check_interval(service),
-            is_persistent: service.persistence.is_some(),
-            statistics: Shared::default(),
-            pool: Shared::new(PoolRecord {
-                quorum: service.pool.quorum,
-                hysteresis: service.pool.hysteresis,
-                status: PoolStatus::WELL,
-            }),
-            sorry_server: service.sorry_member().map(|sorry_server| {
-                record(
-                    sorry_server,
-                    SorryServer::NAME.into(),
-                    Weight::ONE,
-                    loaded_at,
-                )
-            }),
-            real_servers: service
-                .real_servers
-                .iter()
-                .map(|real_server| {
-                    let member = service.member(real_server);
-                    let name = Arc::clone(&real_server.name);
-                    record(member, name, real_server.weight, loaded_at)
-                })
-                .collect(),
-        });
+        let services = services.map(|service| Arc::new(service_record(service, loaded_at)));
+        Self::of_services(services.collect(), config, config_path, loaded_at)
+    }
+
+    fn of_services(
+        services: Vec<Arc<ServiceRecord>>,
+        config: &Config,
+        config_path: PathBuf,
+        loaded_at: SystemTime,
+    ) -> Self {
         let vips = config.director.interface.iter().flat_map(|interface| {
             let vips = config
                 .virtual_services
@@ -129,7 +108,7 @@ impl Snapshot {
             vips.map(|vip| ((vip, interface.clone()), false))
         });
         Self {
-            services: services.collect(),
+            services,
             vips: Shared::new(vips.collect()),
             per_real_server: config.metrics.per_real_server,
             loaded: Shared::new(LoadedRecord::of(config, Role::Director, loaded_at)),
@@ -151,48 +130,35 @@ impl Snapshot {
         loaded_at: SystemTime,
         found: &Weights,
     ) -> Self {
+        let known: BTreeMap<_, _> = self
+            .services
+            .iter()
+            .map(|service| (service.key, service))
+            .collect();
+        let services = config.virtual_services.iter().map(|service| {
+            let record = service_record(service, loaded_at);
+            match known.get(&service.key) {
+                Some(before) if before.is_configured_as(&record) => Arc::clone(before),
+                Some(before) => {
+                    take_over_statistics(&record, before);
+                    take_over_real_servers(&record, Some(before), found, loaded_at);
+                    Arc::new(record)
+                }
+                None => {
+                    take_over_real_servers(&record, None, found, loaded_at);
+                    Arc::new(record)
+                }
+            }
+        });
+        let path = self.config_path.clone();
         let next = Self {
             arp: Arc::clone(&self.arp),
             transitions: Arc::clone(&self.transitions),
             process: self.process.clone(),
             conditions: Arc::clone(&self.conditions),
             tls_not_read: Arc::clone(&self.tls_not_read),
-            ..Self::director(config, self.config_path.clone(), loaded_at)
+            ..Self::of_services(services.collect(), config, path, loaded_at)
         };
-        let known: BTreeMap<_, _> = self
-            .services
-            .iter()
-            .map(|service| (service.key, service))
-            .collect();
-        for service in &next.services {
-            let before = known.get(&service.key);
-            if let Some(before) = before {
-                service
-                    .statistics
-                    .lock()
-                    .clone_from(&before.statistics.lock());
-            }
-            let known: BTreeMap<_, _> = before
-                .into_iter()
-                .flat_map(|before| before.records())
-                .map(|record| (record.key, record))
-                .collect();
-            for record in service.records() {
-                if let Some(before) = known.get(&record.key) {
-                    let before = RealServerLive {
-                        watching: None,
-                        ..before.live.lock().clone()
-                    };
-                    *record.live.lock() = if record.is_checked {
-                        before
-                    } else {
-                        before.no_longer_checked(loaded_at)
-                    };
-                } else if let Some(weight) = found.get(&(service.key, record.key)) {
-                    record.live.lock().desired = *weight;
-                }
-            }
-        }
         next.frozen.lock().clone_from(&self.frozen.lock());
         next.leaving.lock().clone_from(&self.leaving.lock());
         let vips = self.vips.lock();
@@ -252,7 +218,7 @@ impl Snapshot {
         let service = self.services.get(id.service_index())?;
         let index = id.real_server_index();
         let real_server = match service.real_servers.get(index) {
-            None if index == service.real_servers.len() => service.sorry_server.as_ref(),
+            None if index == service.real_servers.len() => service.sorry_server.as_deref(),
             real_server => real_server,
         };
         Some((service, real_server?))
@@ -291,6 +257,74 @@ impl Snapshot {
     }
 }
 
+/// What is shown of a virtual service of which nothing is known yet.
+fn service_record(service: &VirtualService, loaded_at: SystemTime) -> ServiceRecord {
+    ServiceRecord {
+        name: Arc::clone(&service.name),
+        key: service.key,
+        scheduler: service.scheduler.clone(),
+        refuses_clients: desired::refuses_clients(service),
+        forwarding: service.forwarding,
+        check_interval: check_interval(service),
+        is_persistent: service.persistence.is_some(),
+        statistics: Shared::default(),
+        pool: Shared::new(PoolRecord {
+            quorum: service.pool.quorum,
+            hysteresis: service.pool.hysteresis,
+            status: PoolStatus::WELL,
+        }),
+        sorry_server: service.sorry_member().map(|sorry_server| {
+            let name = SorryServer::NAME.into();
+            Box::new(record(sorry_server, name, Weight::ONE, loaded_at))
+        }),
+        real_servers: service
+            .real_servers
+            .iter()
+            .map(|real_server| {
+                let member = service.member(real_server);
+                let name = Arc::clone(&real_server.name);
+                record(member, name, real_server.weight, loaded_at)
+            })
+            .collect(),
+    }
+}
+
+/// Gives a record what was counted of the same virtual service.
+fn take_over_statistics(record: &ServiceRecord, before: &ServiceRecord) {
+    let before = before.statistics.lock();
+    record.statistics.lock().clone_from(&before);
+}
+
+/// Gives the real servers of a record what was known of them. Those that are new have the weights
+/// that they were found with.
+fn take_over_real_servers(
+    service: &ServiceRecord,
+    before: Option<&Arc<ServiceRecord>>,
+    found: &Weights,
+    loaded_at: SystemTime,
+) {
+    let known: BTreeMap<_, _> = before
+        .into_iter()
+        .flat_map(|before| before.records())
+        .map(|record| (record.key, record))
+        .collect();
+    for record in service.records() {
+        if let Some(before) = known.get(&record.key) {
+            let before = RealServerLive {
+                watching: None,
+                ..before.live.lock().clone()
+            };
+            *record.live.lock() = if record.is_checked {
+                before
+            } else {
+                before.no_longer_checked(loaded_at)
+            };
+        } else if let Some(weight) = found.get(&(service.key, record.key)) {
+            record.live.lock().desired = *weight;
+        }
+    }
+}
+
 /// What is shown of a real server or sorry server of which nothing is known yet.
 fn record(
     member: ServiceMember<'_>,
@@ -324,3 +358,6 @@ fn check_interval(service: &VirtualService) -> Option<Duration> {
     let asking = checks.filter(|check| check.kind.asks());
     asking.map(|check| check.interval).max()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! The probes of a configuration, and how often their tasks report.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
@@ -10,15 +11,22 @@ use crate::runtime::liveness::{Liveness, Loop};
 
 /// Makes the configuration's probes those that run.
 pub(super) fn subscribe(probes: &mut ProbeTasks, config: &Config) -> Subscriptions {
-    let targets = probe_targets(config);
-    let probes = probes.change_to(&targets);
-    Subscriptions { probes, targets }
+    let mut targets = probe_targets(config);
+    let handles = probes.change_to(&targets);
+    // A probe that goes on has one specification in memory.
+    for (target, spec) in targets.iter_mut().zip(probes.specs()) {
+        target.spec = Arc::clone(spec);
+    }
+    Subscriptions {
+        probes: handles,
+        targets,
+    }
 }
 
-pub(super) fn watched_loops(config: &Config) -> Liveness {
+pub(super) fn watched_loops(config: &Config, targets: &[ProbeTarget]) -> Liveness {
     let (now, loops) = (clock::monotonic(), [Loop::Reconcile, Loop::Health]);
     let liveness = Liveness::new(now, config.director.resync_interval, loops);
-    match report_interval(&probe_targets(config)) {
+    match report_interval(targets) {
         Some(interval) => liveness.and(Loop::Probes, now, interval),
         None => liveness,
     }

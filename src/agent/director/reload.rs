@@ -14,7 +14,7 @@ use crate::health::{self, ReloadResult};
 use crate::http::AppState;
 use crate::kernel::TableKind;
 use crate::model::{Role, with_noun};
-use crate::probe::{probe_targets, vip_path};
+use crate::probe::vip_path;
 use crate::reconcile::{self, Writing};
 use crate::runtime::clock;
 use crate::runtime::liveness::Loop;
@@ -45,6 +45,9 @@ impl Director {
         let probes = subscribe(&mut self.probes, &config);
         self.workers.provide_for(&config, &probes.targets);
         let (done, health_done) = oneshot::channel();
+        let probes = subscribe(&mut self.probes, &config);
+        let report_interval = report_interval(&probes.targets);
+        conditions::examine_descriptors(&view.snapshot.conditions, &probes.targets);
         let change = health::HealthReload {
             config: Arc::clone(&config),
             probes,
@@ -75,7 +78,7 @@ impl Director {
             &[Loop::Reconcile, Loop::Health],
             config.director.resync_interval,
         );
-        if let Some(interval) = report_interval(&probe_targets(&config)) {
+        if let Some(interval) = report_interval {
             view.liveness.expect(&[Loop::Probes], interval);
         }
         self.shown.show(AppState {
@@ -88,7 +91,6 @@ impl Director {
         self.drain_changes.send_replace(());
         let (director, in_kernel) = (Role::Director, self.table == TableKind::Kernel);
         conditions::examine_capabilities(&snapshot.conditions, &config, director, in_kernel);
-        conditions::examine_descriptors(&snapshot.conditions, &probe_targets(&config));
         self.to_audit.send_replace(Arc::clone(&config));
         let (done, reconcile_done) = oneshot::channel();
         self.ask(reconcile::ReconcileRequest::Reload(

@@ -32,10 +32,11 @@ pub(super) fn first_generation(
     (writing, table): (Writing, TableKind),
 ) -> Result<(AppState, Arc<Events>), AgentError> {
     let services = config.virtual_services.iter();
+    let targets = probe_targets(config);
     let view = AppState {
         snapshot: Arc::new(first_snapshot(config, path, writing, table)),
         metrics: Arc::new(Metrics::new(services.map(|service| &*service.name))?),
-        liveness: Arc::new(watched_loops(config)),
+        liveness: Arc::new(watched_loops(config, &targets)),
         weight_updates: Arc::default(),
     };
     let events = start_events(
@@ -47,7 +48,7 @@ pub(super) fn first_generation(
     )?;
     let in_kernel = table == TableKind::Kernel;
     conditions::start(&view.snapshot, &events, config, in_kernel);
-    conditions::examine_descriptors(&view.snapshot.conditions, &probe_targets(config));
+    conditions::examine_descriptors(&view.snapshot.conditions, &targets);
     Ok((view, events))
 }
 

@@ -13,6 +13,7 @@ use crate::health::freeze::Freeze;
 use crate::health::input::Configuration;
 use crate::health::inventory::Inventory;
 use crate::health::log_line::{self, Level, LogLine};
+use crate::health::machine::Machine;
 use crate::health::mass_failure::MassFailureDetector;
 use crate::health::pool::{Handling, Pool, PreviousIndex};
 use crate::health::probe_errors::ProbeErrorLog;
@@ -35,13 +36,17 @@ impl Core {
         let inventory = Inventory::new(config);
         let services = inventory.services().iter();
         let pools: Vec<_> = services.map(|service| Pool::of(service, &found)).collect();
+        let mass_failure = mass_failure(&inventory, &probes, &pools, |_| false);
+        let probe_loops = probe_loops(&probes, now);
+        let (subscriptions, subscribers) = subscriptions(probes, &BTreeMap::new());
         let core = Self {
             timers: Timers::new(pools.len()),
             replaced: vec![false; pools.len()],
             symptoms: SymptomTable::new(&inventory),
-            mass_failure: mass_failure(&inventory, &probes, &pools, |_| false),
-            probe_loops: probe_loops(&probes, now),
-            subscriptions: subscriptions(probes),
+            mass_failure,
+            probe_loops,
+            subscriptions,
+            subscribers,
             inventory,
             pools,
             probe_errors: ProbeErrorLog::default(),
@@ -86,15 +91,18 @@ impl Core {
             found,
         } = configuration;
         let inventory = Inventory::new(config);
-        let (mut pools, known) = self.pools_of(&inventory, &found, now);
+        let previous = self.previous_members(&inventory);
         let symptoms = self.symptoms.carried_over(&self.inventory, &inventory);
-        let learned = self.learn(&mut pools, &known, &probes);
+        let shown_elsewhere = self.shown_elsewhere(&previous, &probes);
         let freed = self.no_longer_checked(&inventory);
         let without = self.no_longer_with_sorry_server(&inventory);
+        let (mut pools, advised) = self.take_over_pools(&inventory, &found, &previous, now);
+        drop(found);
+        let learned = learn(&mut pools, shown_elsewhere);
         let is_changed = |probe: usize| {
             probes.get(probe).is_some_and(|(probe, target)| {
                 let is_new = !self.subscriptions.contains_key(probe);
-                is_new && target.subscribers.iter().any(|id| known.contains(id))
+                is_new && target.subscribers.iter().any(|id| previous.has(*id))
             })
         };
         let before = std::mem::replace(
@@ -105,8 +113,9 @@ impl Core {
             let (probe, _) = probes.get(probe)?;
             Some(self.subscriptions.get(probe)?.index)
         });
+        drop(previous);
         self.probe_loops = probe_loops(&probes, now);
-        self.subscriptions = subscriptions(probes);
+        (self.subscriptions, self.subscribers) = subscriptions(probes, &self.subscriptions);
         let subscriptions = &self.subscriptions;
         self.probe_errors
             .retain(|probe| subscriptions.contains_key(&probe));
@@ -126,8 +135,8 @@ impl Core {
         let ids: Vec<_> = self.inventory.ids().map(|(_, id)| id).collect();
         for id in ids {
             self.note_unresponsive(id);
-            let pool = self.pools.get(id.service_index());
-            let advised = pool.and_then(|pool| pool.advised(id.real_server_index()));
+        }
+        for (id, advised) in advised {
             let advised = RealServerChange::Advised(advised);
             effects.push(Effect::RealServer(id, advised));
         }
@@ -179,69 +188,81 @@ impl Core {
         }
     }
 
+    /// Where the pools have the real servers of another configuration.
+    fn previous_members(&self, after: &Inventory) -> PreviousMembers {
+        let services = self.inventory.services().iter().enumerate();
+        let before: BTreeMap<_, _> = services
+            .map(|(index, service)| (service.key, (index, service)))
+            .collect();
+        let services = after.services().iter();
+        let previous = services.map(|service| {
+            let (index, old_service) = before.get(&service.key)?;
+            Some((*index, previous_indices(old_service, service)))
+        });
+        PreviousMembers(previous.collect())
+    }
+
     /// The pools of another configuration, with what is known of each real server of the same
-    /// service. Beside them, the real servers that are not new there.
-    fn pools_of(
-        &self,
+    /// service; the pools of before are used up. Beside them, the advised weights that are others
+    /// than before.
+    fn take_over_pools(
+        &mut self,
         inventory: &Inventory,
         found: &Weights,
+        PreviousMembers(previous): &PreviousMembers,
         now: Instant,
-    ) -> (Vec<Pool>, BTreeSet<RealServerId>) {
-        let services = self.inventory.services().iter().zip(&self.pools);
-        let before: BTreeMap<_, _> = services
-            .map(|(service, pool)| (service.key, (service, pool)))
-            .collect();
+    ) -> (Vec<Pool>, Vec<(RealServerId, Option<Weight>)>) {
+        let before = std::mem::take(&mut self.pools).into_iter();
+        let mut before: Vec<_> = before.map(Some).collect();
         let frozen = self.freeze.is_frozen();
-        let mut known = BTreeSet::new();
-        let services = (0..).zip(inventory.services());
-        let pools = services.map(|(index, service)| {
+        let mut advised = Vec::new();
+        let services = (0..).zip(inventory.services()).zip(previous);
+        let pools = services.map(|((service_index, service), previous)| {
             let mut pool = Pool::of(service, found);
-            if let Some((old_service, old_pool)) = before.get(&service.key) {
-                let previous = previous_indices(old_service, service);
-                pool.take_over(old_pool, &previous);
-                let members = (0..).zip(&previous);
-                let members = members.filter(|(_, previous)| previous.is_some());
-                known.extend(members.map(|(real_server, _)| RealServerId {
-                    service: index,
-                    real_server,
-                }));
-            } else {
+            let previous = previous.as_ref();
+            let old = previous.and_then(|(index, _)| before.get_mut(*index)?.take());
+            let (Some((_, previous)), Some(old)) = (previous, old) else {
                 pool.set_frozen(frozen, now);
+                return pool;
+            };
+            pool.take_over(&old, previous);
+            for (real_server, previous) in (0..).zip(previous) {
+                let id = RealServerId {
+                    service: service_index,
+                    real_server,
+                };
+                let after = pool.advised(id.real_server_index());
+                if previous.and_then(|previous| old.advised(previous.index)) != after {
+                    advised.push((id, after));
+                }
             }
             pool
         });
-        (pools.collect(), known)
+        (pools.collect(), advised)
     }
 
-    /// Lets each real server that is new in its service begin with what the same probe has shown
-    /// of a real server in another service: the new one, the other one and the verdict.
-    fn learn(
+    /// For each real server that is new in its service, the real servers of other services of which
+    /// the same probe has shown something, each with what was shown.
+    fn shown_elsewhere(
         &self,
-        pools: &mut [Pool],
-        known: &BTreeSet<RealServerId>,
+        previous: &PreviousMembers,
         probes: &[(ProbeId, ProbeTarget)],
-    ) -> Vec<(RealServerId, RealServerId, Health)> {
-        let mut learned = Vec::new();
+    ) -> Vec<(RealServerId, RealServerId, Machine)> {
+        let mut shown = Vec::new();
         for (probe, target) in probes {
             let Some(subscription) = self.subscriptions.get(probe) else {
                 continue;
             };
-            for id in target.subscribers.iter().filter(|id| !known.contains(id)) {
-                for other in subscription.real_servers.iter() {
-                    let machine = self.pools.get(other.service_index());
-                    let machine = machine.and_then(|pool| pool.machine(other.real_server_index()));
-                    let pool = pools.get_mut(id.service_index());
-                    let verdict = pool
-                        .zip(machine)
-                        .and_then(|(pool, machine)| pool.learn(id.real_server_index(), machine));
-                    if let Some(health @ (Health::Up | Health::Down)) = verdict {
-                        learned.push((*id, *other, health));
-                        break;
-                    }
-                }
+            for id in target.subscribers.iter().filter(|id| !previous.has(**id)) {
+                let others = subscription.of(&self.subscribers).iter();
+                shown.extend(others.filter_map(|other| {
+                    let pool = self.pools.get(other.service_index())?;
+                    let machine = pool.machine(other.real_server_index())?;
+                    Some((*id, *other, machine.clone()))
+                }));
             }
         }
-        learned
+        shown
     }
 
     fn show_learned(
@@ -278,15 +299,17 @@ impl Core {
     /// The real servers that were not up, and are up by `check: none` in this configuration, with
     /// their health before.
     fn no_longer_checked(&self, after: &Inventory) -> Vec<(RealServerId, Health)> {
-        let before: BTreeMap<_, _> = self.inventory.ids().collect();
         let ids = after.ids().filter(|(_, id)| after.is_unchecked(*id));
-        let freed = ids.filter_map(|(key, id)| {
-            let old = before.get(&key)?;
+        let unchecked: BTreeMap<_, _> = ids.collect();
+        let freed = self.inventory.ids().filter_map(|(key, old)| {
+            let id = unchecked.get(&key)?;
             let pool = self.pools.get(old.service_index())?;
             let health = pool.machine(old.real_server_index())?.health();
-            (health != Health::Up).then_some((id, health))
+            (health != Health::Up).then_some((*id, health))
         });
-        freed.collect()
+        let mut freed: Vec<_> = freed.collect();
+        freed.sort_unstable_by_key(|(id, _)| *id);
+        freed
     }
 
     /// The services whose sorry server served, and that have none in this configuration, by the
@@ -343,6 +366,39 @@ impl Core {
     }
 }
 
+/// Of each virtual service of another configuration that was configured before: its index, and
+/// those of its real servers.
+struct PreviousMembers(Vec<Option<(usize, Vec<Option<PreviousIndex>>)>>);
+
+impl PreviousMembers {
+    /// Whether the real server was configured in the same service.
+    fn has(&self, id: RealServerId) -> bool {
+        let service = self.0.get(id.service_index()).and_then(Option::as_ref);
+        let previous = service.and_then(|(_, previous)| previous.get(id.real_server_index()));
+        previous.is_some_and(Option::is_some)
+    }
+}
+
+/// Lets each real server that is new in its service begin with what the same probe has shown of a
+/// real server in another service: the new one, the other one and the verdict.
+fn learn(
+    pools: &mut [Pool],
+    shown: Vec<(RealServerId, RealServerId, Machine)>,
+) -> Vec<(RealServerId, RealServerId, Health)> {
+    let mut learned: Vec<(RealServerId, RealServerId, Health)> = Vec::new();
+    for (id, other, machine) in shown {
+        if learned.last().is_some_and(|(last, _, _)| *last == id) {
+            continue;
+        }
+        let pool = pools.get_mut(id.service_index());
+        let verdict = pool.and_then(|pool| pool.learn(id.real_server_index(), &machine));
+        if let Some(health @ (Health::Up | Health::Down)) = verdict {
+            learned.push((id, other, health));
+        }
+    }
+    learned
+}
+
 /// Takes the weights out of the effects, and returns those of real servers whose connections are
 /// to be ended.
 fn take_resets(effects: &mut Vec<Effect>) -> Vec<(RealServerId, WeightChange)> {
@@ -383,17 +439,27 @@ fn probe_loops(probes: &[(ProbeId, ProbeTarget)], now: Instant) -> ProbeLoops {
     ProbeLoops::new(checks, now)
 }
 
-fn subscriptions(probes: Vec<(ProbeId, ProbeTarget)>) -> BTreeMap<ProbeId, Subscription> {
-    let subscriptions = probes.into_iter().enumerate();
-    let subscriptions = subscriptions.map(|(index, (probe, target))| {
+/// The subscription of each probe, and all subscribers. A probe that went on keeps the rate that
+/// was asked for.
+fn subscriptions(
+    probes: Vec<(ProbeId, ProbeTarget)>,
+    before: &BTreeMap<ProbeId, Subscription>,
+) -> (BTreeMap<ProbeId, Subscription>, Arc<[RealServerId]>) {
+    let mut subscribers = Vec::with_capacity(probes.len());
+    let number_of = |ids: &Vec<RealServerId>| u32::try_from(ids.len()).unwrap_or(u32::MAX);
+    let subscriptions = (0..).zip(probes).map(|(index, (probe, target))| {
+        let first = number_of(&subscribers);
+        subscribers.extend(target.subscribers);
+        let number = number_of(&subscribers) - first;
         let subscription = Subscription {
             index,
-            real_servers: target.subscribers.into(),
-            rate: None,
+            first,
+            number,
+            rate: before.get(&probe).and_then(|before| before.rate),
         };
         (probe, subscription)
     });
-    subscriptions.collect()
+    (subscriptions.collect(), subscribers.into())
 }
 
 /// A real server that serves counts as passing until its probes show something else.

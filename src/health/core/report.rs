@@ -26,7 +26,9 @@ impl Core {
         let Some(subscription) = self.subscriptions.get(&report.probe) else {
             return;
         };
-        let (index, real_servers) = (subscription.index, Arc::clone(&subscription.real_servers));
+        let subscribers = Arc::clone(&self.subscribers);
+        let index = subscription.index as usize;
+        let real_servers = subscription.of(&subscribers);
         if let Some(change) = self.probe_errors.note(report.probe, &report.outcome, now) {
             let fix = report.outcome.fix.as_ref();
             self.log_probe_error(report.probe, change, fix, effects);
@@ -34,7 +36,7 @@ impl Core {
         let passed = report.outcome.result.evidence();
         self.mass_failure.on_outcome(index, &report.outcome, now);
         self.update_freeze(now, effects);
-        for id in real_servers.iter() {
+        for id in real_servers {
             self.on_outcome(*id, report, passed, now, effects);
         }
         self.update_rate(report.probe, effects);
@@ -70,7 +72,7 @@ impl Core {
             return;
         };
         let pools = &self.pools;
-        let rates = subscription.real_servers.iter().filter_map(|id| {
+        let rates = subscription.of(&self.subscribers).iter().filter_map(|id| {
             let pool = pools.get(id.service_index())?;
             pool.rate(id.real_server_index())
         });

@@ -499,7 +499,8 @@ fn down_real_server_stays_down_after_a_reload_until_a_probe_passes() {
     let mut world = World::new(start, &found(&[1]));
     let web_rs3 = world.ids()[2];
     let probes = world.core.subscriptions.iter();
-    let mut numbers = probes.map(|(_, probe)| probe.real_servers.contains(&web_rs3.1));
+    let mut numbers =
+        probes.map(|(_, probe)| probe.of(&world.core.subscribers).contains(&web_rs3.1));
     let number = numbers.position(|speaks| speaks).unwrap();
     for _ in 0..2 {
         let step = Step::ProbeReport(number, ProbeResult::Refused, None, 0);
@@ -537,7 +538,7 @@ fn reload_that_asks_for_it_ends_the_connections_of_a_lost_real_server() {
         .zip([lost, (ProbeResult::Ok, PathResult::Passed)])
     {
         let mut probes = core.subscriptions.iter();
-        let probe = probes.find(|(_, probe)| probe.real_servers.contains(id));
+        let probe = probes.find(|(_, probe)| probe.of(&core.subscribers).contains(id));
         let report = ProbeReport {
             probe: *probe.unwrap().0,
             outcome: Outcome {

@@ -84,17 +84,7 @@ impl Driver {
             RealServerChange::Health { health, at } => {
                 live.health = health;
                 live.since = at;
-                match health {
-                    Health::Up => {
-                        live.transitions_up += 1;
-                        live.first_counted.up.get_or_insert(at);
-                    }
-                    Health::Down => {
-                        live.transitions_down += 1;
-                        live.first_counted.down.get_or_insert(at);
-                    }
-                    Health::Unknown => {}
-                }
+                live.counters.count_transition(health, at);
             }
             RealServerChange::Learned {
                 health, diagnosis, ..

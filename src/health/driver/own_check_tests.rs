@@ -162,7 +162,13 @@ fn real_server_without_a_check_is_up_from_the_start() {
     let mut world = World::new(MIXED);
     let live = world.live(2);
     assert_eq!(live.health, Health::Up);
-    assert_eq!((live.transitions_up, live.transitions_down), (0, 0));
+    assert_eq!(
+        (
+            live.counters.transitions_up(),
+            live.counters.transitions_down()
+        ),
+        (0, 0)
+    );
     assert_eq!(world.after(0), [(2, 7)]);
     assert_eq!(world.live(0).health, Health::Unknown);
     assert_eq!(world.live(2).last_probe.map(|probe| probe.detail), None);
@@ -252,7 +258,13 @@ fn real_server_that_was_down_is_up_once_nothing_checks_it() {
     assert_eq!(weights, [0, 6, 7]);
     let live = world.live(1);
     assert_eq!(live.health, Health::Up);
-    assert_eq!((live.transitions_up, live.transitions_down), (1, 1));
+    assert_eq!(
+        (
+            live.counters.transitions_up(),
+            live.counters.transitions_down()
+        ),
+        (1, 1)
+    );
     assert!(live.last_probe.is_none() && live.diagnosis.is_none() && live.fix.is_none());
     let log_lines = log.take();
     let wanted = "INFO real server up service=\"web\" real_server=\"rs2\" from=down";

@@ -139,7 +139,7 @@ async fn the_sorry_server_is_probed_and_takes_over_in_one_piece() {
     assert!(status.sorry_serves && !status.quorum_met);
     let sorry_server = record.sorry_server.as_ref().unwrap().live.lock().clone();
     assert_eq!(
-        (sorry_server.health, sorry_server.transitions_up),
+        (sorry_server.health, sorry_server.counters.transitions_up()),
         (Health::Up, 1)
     );
 }
@@ -304,7 +304,7 @@ async fn arp_conflict_takes_the_weight_only_where_that_is_configured() {
         let quiesced = || {
             let (_, record) = fixture.snapshot.records(RS1).unwrap();
             let live = record.live.lock();
-            (live.quiesced, live.health, live.transitions_down)
+            (live.quiesced, live.health, live.counters.transitions_down())
         };
 
         fixture

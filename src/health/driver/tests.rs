@@ -144,8 +144,14 @@ fn record_shows_the_newest_probe_and_the_newest_transition() {
     }
     let live = fixture.live(FAST);
     assert_eq!(live.since, at(2), "the second failure changed nothing");
-    assert_eq!((live.transitions_up, live.transitions_down), (1, 1));
-    let first = live.first_counted;
+    assert_eq!(
+        (
+            live.counters.transitions_up(),
+            live.counters.transitions_down()
+        ),
+        (1, 1)
+    );
+    let first = live.counters.first_counted();
     let after = |second| at(second) + Duration::from_millis(3);
     assert_eq!((first.up, first.down), (Some(at(1)), Some(at(2))));
     assert_eq!(
@@ -153,8 +159,8 @@ fn record_shows_the_newest_probe_and_the_newest_transition() {
         (Some(after(1)), Some(after(2))),
         "the ends of the probes"
     );
-    assert_eq!(live.probes[ProbeResult::Ok.index()], 1);
-    assert_eq!(live.probes[ProbeResult::Body.index()], 2);
+    assert_eq!(live.counters.probes()[ProbeResult::Ok.index()], 1);
+    assert_eq!(live.counters.probes()[ProbeResult::Body.index()], 2);
     let probe = live.last_probe.unwrap();
     assert_eq!(
         (probe.result, probe.at, &*probe.detail),
@@ -162,7 +168,13 @@ fn record_shows_the_newest_probe_and_the_newest_transition() {
     );
     assert_eq!(probe.duration, Duration::from_millis(3));
     let slow = fixture.live(SLOW);
-    assert_eq!((slow.transitions_up, slow.transitions_down), (0, 0));
+    assert_eq!(
+        (
+            slow.counters.transitions_up(),
+            slow.counters.transitions_down()
+        ),
+        (0, 0)
+    );
     assert_eq!(slow.since, at(0));
 }
 
@@ -205,7 +217,7 @@ fn local_failure_neither_counts_nor_breaks_a_streak() {
     }
     assert_eq!(fixture.health([FAST, SLOW]), [Health::Up; 2]);
     let live = fixture.live(SLOW);
-    assert_eq!(live.probes[ProbeResult::Internal.index()], 102);
+    assert_eq!(live.counters.probes()[ProbeResult::Internal.index()], 102);
     assert_eq!(live.last_probe.unwrap().result, ProbeResult::Internal);
     for _ in 0..100 {
         fixture.report(0, ProbeResult::Internal);
@@ -718,4 +730,32 @@ fn weight_that_an_operator_sets_is_shown_with_who_set_it_and_a_restart_is_no_new
     assert_eq!(live(SLOW).operator_weight, None);
     assert_eq!(live(SLOW).admin, AdminState::Draining);
     assert_eq!(live(SLOW).decision.as_deref(), Some(&decision));
+}
+
+fn parsed(text: &str) -> Config {
+    Config::parse("cluster.yaml", text).unwrap()
+}
+
+#[test]
+fn connection_that_is_no_longer_watched_is_not_shown_after_a_reload() {
+    let mut fixture = Fixture::new();
+    let snapshot = Arc::clone(&fixture.driver.snapshot);
+    let (_, record) = snapshot.records(FAST).unwrap();
+    record.live.lock().watching = Some(Arc::default());
+    fixture::reload(&mut fixture.driver, &parsed(CLUSTER), fixture.start);
+    assert!(fixture.live(FAST).watching.is_none());
+}
+
+#[test]
+fn advice_that_stays_is_shown_after_a_reload_and_advice_of_another_check_is_not() {
+    let mut fixture = Fixture::new();
+    let half = Some(WeightAdvice::Percent(50));
+    fixture.report_with(0, ProbeResult::Ok, half);
+    let shown = fixture.live(FAST).advised;
+    assert!(shown.is_some());
+    fixture::reload(&mut fixture.driver, &parsed(CLUSTER), fixture.start);
+    assert_eq!(fixture.live(FAST).advised, shown);
+    let other = CLUSTER.replace("http: {", "https: {");
+    fixture::reload(&mut fixture.driver, &parsed(&other), fixture.start);
+    assert_eq!(fixture.live(FAST).advised, None);
 }

@@ -259,7 +259,7 @@ fn service_state() -> impl Strategy<Value = ServiceState> {
                     engine: None,
                 }),
             },
-            destinations,
+            destinations: destinations.into_iter().collect(),
         })
 }
 

@@ -48,7 +48,7 @@ fn each_path_has_a_service_of_its_own_and_the_canary_has_one_without_a_real_serv
         .services()
         .into_iter()
         .map(|(key, state)| {
-            let destinations: Vec<_> = state.destinations.into_keys().collect();
+            let destinations: Vec<_> = state.destinations.keys().copied().collect();
             (key.to_string(), destinations)
         })
         .collect();

@@ -137,7 +137,7 @@ impl<T: Ipvs> DirectorLoop<T> {
         let services = self.reconciler.snapshot.services.iter();
         let unreplaced = services.filter(|service| !self.weight_updates.is_replaced(&service.key));
         let unreplaced = unreplaced.map(|service| {
-            let sorry_server = service.sorry_server.as_ref();
+            let sorry_server = service.sorry_server.as_deref();
             (service.key, sorry_server.map(|record| record.key))
         });
         self.reconciler.unreplaced = unreplaced.collect();

@@ -77,7 +77,7 @@ impl Filter {
         let served = readiness.iter().flat_map(|record| &record.services);
         let services = snapshot.services.iter();
         let known = services.clone().flat_map(|service| {
-            let real_servers = service.real_servers.iter().chain(&service.sorry_server);
+            let real_servers = service.records();
             real_servers.map(|one| service.candidate(one))
         });
         let known = known.chain(served.map(|one| Candidate {
@@ -85,7 +85,7 @@ impl Filter {
             ..whole(&one.service.name)
         }));
         let unknown = self.targets.iter().find(|target| {
-            let services = services.clone().map(service_candidate);
+            let services = services.clone().map(|service| service_candidate(service));
             let leaving = leaving.iter().map(leaving_candidate);
             let mut all = known.clone().chain(services).chain(leaving);
             !all.any(|candidate| target.matches(&candidate))

@@ -87,7 +87,7 @@ impl ServiceStatus {
             }
         };
         let pool = *record.pool.lock();
-        let sorry_server = record.sorry_server.as_ref();
+        let sorry_server = record.sorry_server.as_deref();
         let real_servers = record.real_servers.iter();
         let real_servers: Vec<_> = real_servers
             .filter(|real_server| is_included(real_server))

@@ -336,7 +336,7 @@ fn service_with_a_condition_is_a_problem_without_real_servers() {
     snapshot.services[0].real_servers[0]
         .live
         .lock()
-        .certificate_expiry = Some(CertificateExpiry { at: end, port: 443 });
+        .certificate_expiry = Some(Box::new(CertificateExpiry { at: end, port: 443 }));
     Examiner::default().step(&snapshot, clock::wall());
     let found = services("service=web&problems");
     assert_eq!(found.len(), 1);

@@ -156,10 +156,10 @@ fn certificate_is_a_warning_two_weeks_before_its_end_and_a_problem_three_days_be
         (Duration::ZERO, Some(Severity::Problem)),
     ] {
         let record = &snapshot.services[0].real_servers[0];
-        record.live.lock().certificate_expiry = Some(CertificateExpiry {
+        record.live.lock().certificate_expiry = Some(Box::new(CertificateExpiry {
             at: now + left,
             port: 28443,
-        });
+        }));
         let found = examined(&snapshot);
         let expected =
             severity.map(|it| (ConditionType::CertificateEnding, "web/rs1".to_owned(), it));

@@ -6,7 +6,7 @@ use crate::model::{
     Timeout, Weight,
 };
 use crate::status::document::{Filter, json};
-use crate::status::{LeavingRecord, ServiceRecord, Snapshot, TimeoutRecord, fixture};
+use crate::status::{LeavingRecord, Snapshot, TimeoutRecord, fixture};
 
 /// All of the status, as a pipe has it.
 fn text(status: &StatusResponse, now: SystemTime) -> String {
@@ -265,7 +265,11 @@ fn only_problems_and_their_services() {
 #[test]
 fn nothing_is_wrong_is_said() {
     let snapshot = fixture::director();
-    for record in snapshot.services.iter().flat_map(ServiceRecord::records) {
+    for record in snapshot
+        .services
+        .iter()
+        .flat_map(|service| service.records())
+    {
         let mut live = record.live.lock();
         live.health = Health::Up;
         live.diagnosis = Some(Diagnosis::Ok);

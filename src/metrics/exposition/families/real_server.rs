@@ -35,7 +35,11 @@ pub(super) const FAMILIES: &[Family] = &[
         source: Source::Probed(PerRealServer::Full, |samples, service, real_server| {
             let (since, transitions) = {
                 let live = real_server.live.lock();
-                (live.since, live.transitions_up + live.transitions_down)
+                let counters = &live.counters;
+                (
+                    live.since,
+                    counters.transitions_up() + counters.transitions_down(),
+                )
             };
             if transitions > 0 {
                 samples.add(&names(service, real_server), Seconds(since));
@@ -89,7 +93,7 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: Kind::Gauge,
         help: "When the certificate ends that the real server showed last; absent without TLS.",
         source: Source::Probed(PerRealServer::Full, |samples, service, real_server| {
-            if let Some(expiry) = real_server.live.lock().certificate_expiry {
+            if let Some(expiry) = real_server.live.lock().certificate_expiry.as_deref() {
                 samples.add(&names(service, real_server), Seconds(expiry.at));
             }
         }),
@@ -184,7 +188,7 @@ pub(super) const FAMILIES: &[Family] = &[
             if !real_server.is_checked {
                 return;
             }
-            let probes = real_server.live.lock().probes;
+            let probes = real_server.live.lock().counters.probes();
             for (cause, count) in ProbeResult::ALL.into_iter().zip(probes) {
                 if cause.evidence() == Some(false) && count > 0 {
                     let label = ("cause", cause.as_str());
@@ -213,12 +217,9 @@ pub(super) const FAMILIES: &[Family] = &[
         help: "Changes of the real server's health, or of the sorry server's, by what it became.",
         source: Source::Probed(PerRealServer::Compact, |samples, service, real_server| {
             let (up, down, first) = {
-                let live = real_server.live.lock();
-                (
-                    live.transitions_up,
-                    live.transitions_down,
-                    live.first_counted,
-                )
+                let counters = &real_server.live.lock().counters;
+                let (up, down) = (counters.transitions_up(), counters.transitions_down());
+                (up, down, counters.first_counted())
             };
             for (to, count, first) in [("up", up, first.up), ("down", down, first.down)] {
                 samples.count_for(service, real_server, ("to", to), Count { count, first });
@@ -257,8 +258,8 @@ fn probes(samples: &mut Samples<'_>, service: &ServiceRecord, real_server: &Real
         return;
     }
     let (probes, first) = {
-        let live = real_server.live.lock();
-        (live.probes, live.first_counted)
+        let counters = &real_server.live.lock().counters;
+        (counters.probes(), counters.first_counted())
     };
     let counts = || ProbeResult::ALL.into_iter().zip(probes.map(u64::from));
     for (label, evidence, first) in [("ok", true, first.passed), ("failed", false, first.failed)] {

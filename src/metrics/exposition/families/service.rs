@@ -145,7 +145,7 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: Kind::Gauge,
         help: "Whether the sorry server passes its check; absent while that is unknown.",
         source: Source::Service(|samples, service| {
-            let sorry_server = service.sorry_server.as_ref();
+            let sorry_server = service.sorry_server.as_deref();
             let up = match sorry_server.map(|server| server.live.lock().health) {
                 None | Some(Health::Unknown) => return,
                 Some(Health::Up) => 1,
