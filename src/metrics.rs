@@ -2,30 +2,22 @@
 //! and at scrape time the latest values of the snapshot.
 
 mod exposition;
+mod histograms;
 mod labels;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
-use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
-};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
 
 pub(crate) use self::exposition::Format;
+use self::histograms::ServiceHistograms;
 pub(crate) use self::labels::{DriftKind, IpvsCommand};
 use crate::status::Snapshot;
 
-/// Upper bounds in seconds, each twice the one before: from an answer on the LAN to the
-/// usual time-outs of probes.
-const PROBE_BUCKETS: [f64; 14] = [
-    0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048,
-    4.096,
-];
-/// Upper bounds in seconds, around the usual `fall` times `interval`.
-const DETECTION_BUCKETS: [f64; 8] = [0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0];
 /// Upper bounds in seconds, from a few services to tables of thousands.
 const RECONCILE_BUCKETS: [f64; 8] = [0.001, 0.01, 0.05, 0.25, 1.0, 5.0, 15.0, 60.0];
 
@@ -51,47 +43,14 @@ const DROPPED: &str = "dropped";
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
-    by_service: ServiceHistogramVecs,
     /// By the place of the virtual service in the configuration.
-    names: Vec<String>,
-    /// By the place of the virtual service in the configuration.
-    services: Vec<ServiceHistograms>,
+    services: Arc<[Arc<ServiceHistograms>]>,
     /// By [`IpvsCommand`]: done, failed; empty on a real server.
     ipvs_operations: Vec<[IntCounter; 2]>,
     /// Of the kinds that there can be in this role.
     drift: BTreeMap<DriftKind, IntCounter>,
     reconcile_duration: Histogram,
     notifications: IntCounterVec,
-}
-
-#[derive(Debug)]
-struct ServiceHistograms {
-    probe_duration: Histogram,
-    detection: Histogram,
-}
-
-/// The histograms that have the virtual service as their label.
-#[derive(Debug, Clone)]
-struct ServiceHistogramVecs {
-    probe_duration: HistogramVec,
-    detection: HistogramVec,
-}
-
-impl ServiceHistogramVecs {
-    fn of(&self, names: &[&str]) -> Result<Vec<ServiceHistograms>, prometheus::Error> {
-        let services = names.iter().map(|name| {
-            Ok(ServiceHistograms {
-                probe_duration: self.probe_duration.get_metric_with_label_values(&[name])?,
-                detection: self.detection.get_metric_with_label_values(&[name])?,
-            })
-        });
-        services.collect()
-    }
-
-    fn remove(&self, name: &str) -> Result<(), prometheus::Error> {
-        self.probe_duration.remove_label_values(&[name])?;
-        self.detection.remove_label_values(&[name])
-    }
 }
 
 impl Metrics {
@@ -115,33 +74,6 @@ impl Metrics {
         drift_kinds: &[DriftKind],
     ) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let histogram =
-            |name, help, buckets: &[f64]| HistogramOpts::new(name, help).buckets(buckets.to_vec());
-        let by_service = ServiceHistogramVecs {
-            probe_duration: register(
-                &registry,
-                HistogramVec::new(
-                    histogram(
-                        "lvs_probe_duration_seconds",
-                        "How long probes took, from connecting to the verdict.",
-                        &PROBE_BUCKETS,
-                    ),
-                    &["service"],
-                )?,
-            )?,
-            detection: register(
-                &registry,
-                HistogramVec::new(
-                    histogram(
-                        "lvs_detection_seconds",
-                        "From the start of the first failed probe to the weight being written.",
-                        &DETECTION_BUCKETS,
-                    ),
-                    &["service"],
-                )?,
-            )?,
-        };
-
         let operations = register(
             &registry,
             IntCounterVec::new(
@@ -178,11 +110,14 @@ impl Metrics {
 
         let reconcile_duration = register(
             &registry,
-            Histogram::with_opts(histogram(
-                "lvs_reconcile_duration_seconds",
-                "How long it took to compare the kernel with the configuration and to repair it.",
-                &RECONCILE_BUCKETS,
-            ))?,
+            Histogram::with_opts(
+                HistogramOpts::new(
+                    "lvs_reconcile_duration_seconds",
+                    "How long it took to compare the kernel with the configuration and to repair \
+                     it.",
+                )
+                .buckets(RECONCILE_BUCKETS.to_vec()),
+            )?,
         )?;
         let notifications = register(
             &registry,
@@ -196,12 +131,11 @@ impl Metrics {
         )?;
         register_process(&registry)?;
 
-        let names: Vec<_> = services.into_iter().collect();
+        let services = services.into_iter();
+        let services = services.map(|name| Arc::new(ServiceHistograms::new(name)));
         Ok(Self {
             registry,
-            services: by_service.of(&names)?,
-            names: names.into_iter().map(str::to_owned).collect(),
-            by_service,
+            services: services.collect(),
             ipvs_operations,
             drift,
             reconcile_duration,
@@ -211,35 +145,30 @@ impl Metrics {
 
     /// The same metrics for other virtual services: what both have goes on
     /// counting, and the series of those that are gone go.
-    pub(crate) fn for_services<'a>(
-        &self,
-        services: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Self, prometheus::Error> {
-        let names: Vec<_> = services.into_iter().collect();
-        let kept: BTreeSet<_> = names.iter().copied().collect();
-        for gone in self
-            .names
+    pub(crate) fn for_services<'a>(&self, services: impl IntoIterator<Item = &'a str>) -> Self {
+        let known = self
+            .services
             .iter()
-            .filter(|name| !kept.contains(name.as_str()))
-        {
-            self.by_service.remove(gone)?;
-        }
-        Ok(Self {
+            .map(|service| (&*service.name, service));
+        let known: BTreeMap<_, _> = known.collect();
+        let services = services.into_iter().map(|name| match known.get(name) {
+            Some(service) => Arc::clone(service),
+            None => Arc::new(ServiceHistograms::new(name)),
+        });
+        Self {
             registry: self.registry.clone(),
-            services: self.by_service.of(&names)?,
-            names: names.into_iter().map(str::to_owned).collect(),
-            by_service: self.by_service.clone(),
+            services: services.collect(),
             ipvs_operations: self.ipvs_operations.clone(),
             drift: self.drift.clone(),
             reconcile_duration: self.reconcile_duration.clone(),
             notifications: self.notifications.clone(),
-        })
+        }
     }
 
     /// A probe of a real server of the virtual service at place `service` has ended.
     pub(crate) fn probe_finished(&self, service: usize, took: Duration) {
         if let Some(service) = self.services.get(service) {
-            service.probe_duration.observe(took.as_secs_f64());
+            service.probe_duration.observe(took);
         }
     }
 
@@ -247,7 +176,7 @@ impl Metrics {
     /// `service` was written `after` its first failed probe had started.
     pub(crate) fn detected(&self, service: usize, after: Duration) {
         if let Some(service) = self.services.get(service) {
-            service.detection.observe(after.as_secs_f64());
+            service.detection.observe(after);
         }
     }
 
@@ -303,7 +232,8 @@ impl Metrics {
         only: Option<Vec<usize>>,
         now: SystemTime,
     ) -> impl Iterator<Item = String> + Send + use<> {
-        exposition::Exposition::new(self.registry.gather(), snapshot, format, only, now)
+        let (own, services) = (self.registry.gather(), Arc::clone(&self.services));
+        exposition::Exposition::new(own, services, snapshot, format, only, now)
     }
 }
 

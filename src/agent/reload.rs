@@ -35,9 +35,6 @@ pub(crate) enum ReloadError {
     /// A key changed that is fixed while the agent runs: as above.
     #[error("`{0}` {fixed}", fixed = FIXED)]
     Fixed(&'static str),
-    /// The metrics cannot take the new services: as above.
-    #[error("the metrics cannot be changed")]
-    Metrics(#[from] prometheus::Error),
     /// The kernel cannot be read: as above.
     #[error("nothing is changed, for the kernel cannot be read")]
     Unreadable(#[source] ReconcileError),
@@ -69,7 +66,7 @@ impl ReloadError {
         match self {
             Self::Fixed(_) => format!("{check} && systemctl restart {}", snapshot.role.unit()),
             Self::Kernel(_) | Self::Unreadable(_) => snapshot.command_line("doctor"),
-            Self::Config(_) | Self::File(_) | Self::Metrics(_) | Self::Events(_) | Self::Ending => {
+            Self::Config(_) | Self::File(_) | Self::Events(_) | Self::Ending => {
                 format!("{check} && {}", snapshot.command_line("reload"))
             }
         }

@@ -21,6 +21,7 @@ use families::{Family, Source};
 pub(crate) use format::Format;
 use format::Writer;
 
+use super::histograms::{HistogramValues, ServiceHistograms};
 use crate::config::PerRealServer;
 use crate::model::Statistics;
 use crate::status::{RealServerRecord, ServiceRecord, Snapshot};
@@ -78,6 +79,29 @@ impl Samples<'_> {
             self.writer.head(name, kind, help);
         }
         self.writer.sample(name, labels.iter().copied(), value);
+    }
+
+    /// A histogram of one virtual service.
+    fn histogram(&mut self, service: &str, values: &HistogramValues) {
+        let Family {
+            name, kind, help, ..
+        } = *self.family;
+        if std::mem::take(self.head_pending) {
+            self.writer.head(name, kind, help);
+        }
+        let service = ("service", service);
+        let bucket = format!("{name}_bucket");
+        for (bound, count) in &values.up_to {
+            let bound = self.writer.bound(bound.as_secs_f64());
+            self.writer
+                .sample(&bucket, [service, ("le", &*bound)], count);
+        }
+        let all = [service, ("le", "+Inf")];
+        self.writer.sample(&bucket, all, values.count);
+        let sum = values.sum.as_secs_f64();
+        self.writer.sample(&format!("{name}_sum"), [service], sum);
+        let count = format!("{name}_count");
+        self.writer.sample(&count, [service], values.count);
     }
 
     fn add_for(
@@ -139,6 +163,7 @@ impl Display for Seconds {
 pub(super) struct Exposition {
     format: Format,
     own: std::vec::IntoIter<MetricFamily>,
+    histograms: Arc<[Arc<ServiceHistograms>]>,
     snapshot: Arc<Snapshot>,
     /// The places of the virtual services that the scrape is about, unless it is about
     /// everything.
@@ -153,10 +178,12 @@ pub(super) struct Exposition {
 }
 
 impl Exposition {
-    /// `own` are the families that are not made from the snapshot. With `only`, the scrape
-    /// has the series of the virtual services at those places, and nothing else.
+    /// `own` are the families that are not of virtual services and not made from the snapshot,
+    /// and `histograms` those of the virtual services. With `only`, the scrape has the series of
+    /// the virtual services at those places, and nothing else.
     pub(super) fn new(
         own: Vec<MetricFamily>,
+        histograms: Arc<[Arc<ServiceHistograms>]>,
         snapshot: Arc<Snapshot>,
         format: Format,
         only: Option<Vec<usize>>,
@@ -165,6 +192,7 @@ impl Exposition {
         Self {
             format,
             own: own.into_iter(),
+            histograms,
             snapshot,
             only,
             now,
@@ -180,11 +208,9 @@ impl Exposition {
     fn step(&mut self, out: &mut String) -> bool {
         let mut writer = Writer::new(out, self.format);
         if let Some(family) = self.own.next() {
-            let names = self.only.as_ref().map(|only| {
-                let services = only.iter().filter_map(|at| self.snapshot.services.get(*at));
-                services.map(|service| &*service.name).collect()
-            });
-            registry::write(&mut writer, &family, names.as_ref());
+            if self.only.is_none() {
+                registry::write(&mut writer, &family);
+            }
             return true;
         }
         let Some(family) = families::nth(self.family) else {
@@ -206,7 +232,16 @@ impl Exposition {
             Some(only) => only.get(self.service).copied(),
         };
         let service = place.and_then(|place| self.snapshot.services.get(place));
+        let histograms = place.and_then(|place| self.histograms.get(place));
         match (&family.source, service) {
+            (Source::Histogram(values), _) => {
+                if let Some(histograms) = histograms {
+                    samples.histogram(&histograms.name, &values(histograms));
+                    self.service += 1;
+                } else {
+                    self.next_family();
+                }
+            }
             (Source::Host(render), _) => {
                 if self.only.is_none() {
                     render(&mut samples, &self.snapshot);

@@ -26,7 +26,7 @@ impl Director {
         let config = reload_config(&self.path, &self.config, Role::Director).await?;
         let view = self.shown.view();
         let names = config.virtual_services.iter().map(|service| &*service.name);
-        let metrics = Arc::new(view.metrics.for_services(names)?);
+        let metrics = Arc::new(view.metrics.for_services(names));
         let weight_updates = Arc::new(WeightUpdates::default());
         let found = {
             let (found, answer) = oneshot::channel();

@@ -1,11 +1,13 @@
 //! The families that are made from the snapshot.
 
+mod histogram;
 mod host;
 mod real_server;
 mod service;
 
 use super::Samples;
 use crate::config::PerRealServer;
+use crate::metrics::histograms::{HistogramValues, ServiceHistograms};
 use crate::status::{RealServerRecord, ServiceRecord, Snapshot};
 
 /// One metric that is made from the snapshot.
@@ -37,6 +39,8 @@ impl Kind {
 /// What a family has series for, and how they are written. Families of real servers appear
 /// from a value of `metrics.per_real_server` on.
 pub(super) enum Source {
+    /// The virtual services, by what tasks have counted.
+    Histogram(fn(&ServiceHistograms) -> HistogramValues),
     Host(fn(&mut Samples<'_>, &Snapshot)),
     Service(fn(&mut Samples<'_>, &ServiceRecord)),
     RealServer(
@@ -51,7 +55,12 @@ pub(super) enum Source {
 }
 
 /// In the order of a scrape.
-const FAMILIES: [&[Family]; 3] = [host::FAMILIES, service::FAMILIES, real_server::FAMILIES];
+const FAMILIES: [&[Family]; 4] = [
+    histogram::FAMILIES,
+    host::FAMILIES,
+    service::FAMILIES,
+    real_server::FAMILIES,
+];
 
 /// The family at this place in a scrape.
 pub(super) fn nth(index: usize) -> Option<&'static Family> {

@@ -1,7 +1,6 @@
-//! The families of the prometheus crate's registry: the counters and histograms of
-//! `metrics::Metrics`.
+//! The families of the prometheus crate's registry: the counters of `metrics::Metrics`, and the
+//! histogram that is not of virtual services.
 
-use std::collections::BTreeSet;
 use std::iter;
 
 use prometheus::proto::{Metric, MetricFamily, MetricType};
@@ -9,29 +8,16 @@ use prometheus::proto::{Metric, MetricFamily, MetricType};
 use super::families::Kind;
 use super::format::Writer;
 
-/// Writes a family; with `services`, only the series of those virtual services.
-pub(super) fn write(
-    writer: &mut Writer<'_>,
-    family: &MetricFamily,
-    services: Option<&BTreeSet<&str>>,
-) {
+/// Writes a family.
+pub(super) fn write(writer: &mut Writer<'_>, family: &MetricFamily) {
     let kind = match family.get_field_type() {
         MetricType::COUNTER => Kind::Counter,
         MetricType::GAUGE => Kind::Gauge,
         MetricType::HISTOGRAM => Kind::Histogram,
         MetricType::SUMMARY | MetricType::UNTYPED => return,
     };
-    let is_wanted = |metric: &&Metric| {
-        services.is_none_or(|services| {
-            let mut labels = metric.get_label().iter();
-            labels.any(|label| label.name() == "service" && services.contains(label.value()))
-        })
-    };
-    let mut metrics = family.get_metric().iter().filter(is_wanted).peekable();
-    if metrics.peek().is_some() {
-        writer.head(family.name(), kind, family.help());
-    }
-    for metric in metrics {
+    writer.head(family.name(), kind, family.help());
+    for metric in family.get_metric() {
         let labels = labels(metric);
         match kind {
             Kind::Counter => {
