@@ -1,7 +1,6 @@
 //! The distinct probes of a configuration, and the real servers of each. Pure.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +64,7 @@ type Parts<'a> = (
 
 impl PartialEq for ProbeIdentity {
     fn eq(&self, other: &Self) -> bool {
-        self.parts() == other.parts()
+        self.cmp(other) == Ordering::Equal
     }
 }
 
@@ -78,8 +77,10 @@ impl PartialOrd for ProbeIdentity {
 }
 
 impl Ord for ProbeIdentity {
+    /// The target decides nearly always.
     fn cmp(&self, other: &Self) -> Ordering {
-        self.parts().cmp(&other.parts())
+        let by_target = self.0.target.cmp(&other.0.target);
+        by_target.then_with(|| self.parts().cmp(&other.parts()))
     }
 }
 
@@ -88,12 +89,8 @@ impl Ord for ProbeIdentity {
 /// one with `check: none` is not probed.
 ///
 /// Sorted by target, so that the same configuration always gives the same list.
-#[expect(
-    clippy::mutable_key_type,
-    reason = "a regular expression is ordered by its text, and only its cache changes"
-)]
 pub(crate) fn probe_targets(config: &Config) -> Vec<ProbeTarget> {
-    let mut targets: BTreeMap<ProbeIdentity, Vec<RealServerId>> = BTreeMap::new();
+    let mut probes = Vec::new();
     for (service, virtual_service) in (0..).zip(&config.virtual_services) {
         for (real_server, member) in (0..).zip(virtual_service.members()) {
             let (own, check) = (member.key.0, member.check);
@@ -114,18 +111,23 @@ pub(crate) fn probe_targets(config: &Config) -> Vec<ProbeTarget> {
                         })
                     }),
             };
-            // Most probes have one.
-            let subscribers = targets.entry(ProbeIdentity(Arc::new(spec)));
-            let subscribers = subscribers.or_insert_with(|| Vec::with_capacity(1));
-            subscribers.push(RealServerId {
+            let id = RealServerId {
                 service,
                 real_server,
-            });
+            };
+            probes.push((ProbeIdentity(Arc::new(spec)), id));
         }
     }
-    let targets = targets.into_iter();
-    let targets =
-        targets.map(|(ProbeIdentity(spec), subscribers)| ProbeTarget { spec, subscribers });
+    // Stable: the subscribers of a probe stay in their order.
+    probes.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let same = probes.chunk_by(|(one, _), (other, _)| one == other);
+    let targets = same.filter_map(|same| {
+        let (ProbeIdentity(spec), _) = same.first()?;
+        Some(ProbeTarget {
+            spec: Arc::clone(spec),
+            subscribers: same.iter().map(|(_, id)| *id).collect(),
+        })
+    });
     targets.collect()
 }
 
