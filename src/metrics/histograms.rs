@@ -35,7 +35,7 @@ const DETECTION_BOUNDS: [Duration; 8] = [
     Duration::from_secs(5),
     Duration::from_secs(10),
     Duration::from_secs(30),
-    Duration::from_secs(60),
+    Duration::from_mins(1),
 ];
 
 /// The histograms of one virtual service.

@@ -16,10 +16,12 @@ proptest! {
         let mut expected: BTreeMap<_, _> = first.iter().copied().collect();
         let mut map: SortedMap<_, _> = first.into_iter().collect();
         for (key, value) in changes {
-            match value {
-                Some(value) => prop_assert_eq!(map.insert(key, value), expected.insert(key, value)),
-                None => prop_assert_eq!(map.remove(&key), expected.remove(&key)),
-            }
+            let (before, expected_before) = if let Some(value) = value {
+                (map.insert(key, value), expected.insert(key, value))
+            } else {
+                (map.remove(&key), expected.remove(&key))
+            };
+            prop_assert_eq!(before, expected_before);
             prop_assert_eq!(map.get(&key), expected.get(&key));
             prop_assert_eq!(map.contains_key(&key), expected.contains_key(&key));
         }
