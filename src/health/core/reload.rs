@@ -111,7 +111,7 @@ impl Core {
         );
         self.mass_failure.take_over(&before, |probe| {
             let (probe, _) = probes.get(probe)?;
-            Some(self.subscriptions.get(probe)?.index)
+            Some(self.subscriptions.get(probe)?.index as usize)
         });
         drop(previous);
         self.probe_loops = probe_loops(&probes, now);
