@@ -6,7 +6,7 @@ use std::fs;
 
 use super::{AMPLE, Agent, Behaviour, Server, Site, end, until};
 
-/// How often each worker has waited, by the number of its thread (proc_pid_status(5)).
+/// How often each worker has waited, by the number of its thread (`proc_pid_status(5)`).
 fn waits_of_workers(agent: &Agent) -> BTreeMap<String, u64> {
     let threads = fs::read_dir(format!("/proc/{}/task", agent.pid())).unwrap();
     let waits = threads.filter_map(|thread| {

@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use super::*;
 use crate::probe::probe_targets;
 
@@ -8,7 +10,8 @@ fn need_second(real_servers: usize, check: &str) -> bool {
     );
     for number in 0..real_servers {
         let (high, low) = (number / 250, 1 + number % 250);
-        text += &format!("      - {{ name: rs{number}, address: 10.1.{high}.{low} }}\n");
+        let address = format!("10.1.{high}.{low}");
+        writeln!(text, "      - {{ name: rs{number}, address: {address} }}").unwrap();
     }
     let config = Config::parse("test.yaml", &text).unwrap();
     needs_second(&config, &probe_targets(&config))
