@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::checks::{configuration, probed};
 use crate::support::{Lan, Process, Site, until};
-use crate::witness::DEADLINE;
+use crate::witness::{DEADLINE, status};
 
 /// Behind the director's own routes, by the last part of the address.
 const ROUTES: [&str; 4] = ["blackhole", "unreachable", "prohibit", "throw"];
@@ -92,6 +92,36 @@ fn routes_that_lead_nowhere_take_a_real_server_down_by_every_kind_of_check() {
             "{name} {probe}: {}",
             agent.output()
         );
+    }
+}
+
+/// The kernel of the host drops echoes, as the parameter shows that the fix names.
+#[test]
+fn fix_of_a_ping_without_a_reply_names_the_parameter_that_drops_echoes() {
+    let lan = Lan::new();
+    let (director, host) = (&lan.director, &lan.rs1);
+    director.run("ip -6 address add fd00:11::10/64 dev eth0 nodad");
+    host.run("ip -6 address add fd00:11::21/64 dev eth0 nodad");
+    let [v4, v6] = ["192.168.11.21", "fd00:11::21"];
+    let families = [("ipv4", [v4.to_owned()]), ("ipv6", [v6.to_owned()])];
+    let kinds = [("ping", "ping: {}")];
+    let (_site, _agent) = start(&lan, &configuration(TIMING, &kinds, &families));
+    wait_for(&lan, "up", |_| true);
+    for (name, address, parameter) in [
+        ("ping-ipv4/r0", v4, "net.ipv4.icmp_echo_ignore_all"),
+        ("ping-ipv6/r0", v6, "net.ipv6.icmp.echo_ignore_all"),
+    ] {
+        host.run(&format!("sysctl -q -w {parameter}=1"));
+        let condition = until(DEADLINE * 2, "the condition", || {
+            let status = status(director);
+            let mut all = status["conditions"].as_array().unwrap().iter();
+            let down = all.find(|one| one["type"] == "real_server_down" && one["subject"] == name);
+            down.cloned().ok_or_else(|| status.clone())
+        });
+        let fix = condition["fix"].as_str().unwrap();
+        let begin = format!("on this director, see whether {address} runs and is on the network");
+        assert!(fix.starts_with(&begin), "{fix}");
+        assert!(fix.contains(&format!("`sysctl {parameter}`")), "{fix}");
     }
 }
 
