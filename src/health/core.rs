@@ -3,6 +3,7 @@
 mod diagnosis;
 mod link;
 mod operator;
+mod previous_members;
 mod reload;
 mod report;
 mod weights;

@@ -76,17 +76,18 @@ impl DecisionStore {
         before: &Config,
         config: &Config,
     ) -> Vec<String> {
-        let configured = names(config);
         let Decisions { drains, weights } = mem::take(&mut self.decisions);
+        let decided: BTreeSet<_> = drains.keys().chain(weights.keys()).copied().collect();
+        let configured = names(config, &decided);
         let is_configured = |key: &MemberKey| configured.contains_key(key);
         let (drains, undrained): (BTreeMap<_, _>, BTreeMap<_, _>) =
             drains.into_iter().partition(|(key, _)| is_configured(key));
         let (weights, reset): (BTreeMap<_, _>, BTreeMap<_, _>) =
             weights.into_iter().partition(|(key, _)| is_configured(key));
         self.decisions = Decisions { drains, weights };
-        let names = names(before);
+        let names = names(before, &decided);
         let why = |key: &MemberKey| match names.get(key) {
-            Some(name) if configured.values().any(|still| still == name) => (
+            Some(name) if all_names(config).any(|(_, still)| still == *name) => (
                 name.clone(),
                 "it has another address now, or its service has; ask for it again if it shall be",
             ),
@@ -106,10 +107,12 @@ impl DecisionStore {
         });
         let undrained: BTreeMap<_, _> = undrained.collect();
         {
-            let still: BTreeSet<_> = configured.values().collect();
             let mut ended = self.ended_drains.lock();
             ended.extend(undrained.clone());
-            ended.retain(|name, _| still.contains(name));
+            if !ended.is_empty() {
+                let still: BTreeSet<_> = all_names(config).map(|(_, name)| name).collect();
+                ended.retain(|name, _| still.contains(name));
+            }
         }
         let reset = reset.keys().map(|key| {
             let (name, why) = why(key);
@@ -178,17 +181,25 @@ pub(super) async fn keep(store: Arc<Mutex<DecisionStore>>) -> Infallible {
     }
 }
 
-/// The real servers' names, as operators say them.
-fn names(config: &Config) -> BTreeMap<MemberKey, String> {
+/// The names of those of these real servers that are configured, as operators say them.
+fn names(config: &Config, wanted: &BTreeSet<MemberKey>) -> BTreeMap<MemberKey, String> {
+    if wanted.is_empty() {
+        return BTreeMap::new();
+    }
+    let names = all_names(config).filter(|(key, _)| wanted.contains(key));
+    names.collect()
+}
+
+/// The names of all real servers.
+fn all_names(config: &Config) -> impl Iterator<Item = (MemberKey, String)> {
     let services = config.virtual_services.iter();
-    let names = services.flat_map(|service| {
+    services.flat_map(|service| {
         let real_servers = service.real_servers.iter();
         real_servers.map(|real_server| {
             let key = (service.key, real_server.key);
             (key, format!("{}/{}", service.name, real_server.name))
         })
-    });
-    names.collect()
+    })
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::previous_members::PreviousMembers;
 use super::{Core, Subscription};
-use crate::config::{ServiceMember, VirtualService};
 use crate::health::announcer::Announcer;
 use crate::health::drains::DrainTracker;
 use crate::health::effect::{Effect, RealServerChange, WeightChange};
@@ -15,7 +15,7 @@ use crate::health::inventory::Inventory;
 use crate::health::log_line::{self, Level, LogLine};
 use crate::health::machine::Machine;
 use crate::health::mass_failure::MassFailureDetector;
-use crate::health::pool::{Handling, Pool, PreviousIndex};
+use crate::health::pool::{Handling, Pool};
 use crate::health::probe_errors::ProbeErrorLog;
 use crate::health::probe_loops::ProbeLoops;
 use crate::health::symptoms::{SymptomTable, Symptoms};
@@ -91,7 +91,7 @@ impl Core {
             found,
         } = configuration;
         let inventory = Inventory::new(config);
-        let previous = self.previous_members(&inventory);
+        let previous = PreviousMembers::new(&self.inventory, &inventory);
         let symptoms = self.symptoms.carried_over(&self.inventory, &inventory);
         let shown_elsewhere = self.shown_elsewhere(&previous, &probes);
         let freed = self.no_longer_checked(&inventory);
@@ -188,20 +188,6 @@ impl Core {
         }
     }
 
-    /// Where the pools have the real servers of another configuration.
-    fn previous_members(&self, after: &Inventory) -> PreviousMembers {
-        let services = self.inventory.services().iter().enumerate();
-        let before: BTreeMap<_, _> = services
-            .map(|(index, service)| (service.key, (index, service)))
-            .collect();
-        let services = after.services().iter();
-        let previous = services.map(|service| {
-            let (index, old_service) = before.get(&service.key)?;
-            Some((*index, previous_indices(old_service, service)))
-        });
-        PreviousMembers(previous.collect())
-    }
-
     /// The pools of another configuration, with what is known of each real server of the same
     /// service; the pools of before are used up. Beside them, the advised weights that are others
     /// than before.
@@ -209,17 +195,16 @@ impl Core {
         &mut self,
         inventory: &Inventory,
         found: &Weights,
-        PreviousMembers(previous): &PreviousMembers,
+        previous: &PreviousMembers,
         now: Instant,
     ) -> (Vec<Pool>, Vec<(RealServerId, Option<Weight>)>) {
         let before = std::mem::take(&mut self.pools).into_iter();
         let mut before: Vec<_> = before.map(Some).collect();
         let frozen = self.freeze.is_frozen();
         let mut advised = Vec::new();
-        let services = (0..).zip(inventory.services()).zip(previous);
+        let services = (0..).zip(inventory.services()).zip(previous.services());
         let pools = services.map(|((service_index, service), previous)| {
             let mut pool = Pool::of(service, found);
-            let previous = previous.as_ref();
             let old = previous.and_then(|(index, _)| before.get_mut(*index)?.take());
             let (Some((_, previous)), Some(old)) = (previous, old) else {
                 pool.set_frozen(frozen, now);
@@ -366,19 +351,6 @@ impl Core {
     }
 }
 
-/// Of each virtual service of another configuration that was configured before: its index, and
-/// those of its real servers.
-struct PreviousMembers(Vec<Option<(usize, Vec<Option<PreviousIndex>>)>>);
-
-impl PreviousMembers {
-    /// Whether the real server was configured in the same service.
-    fn has(&self, id: RealServerId) -> bool {
-        let service = self.0.get(id.service_index()).and_then(Option::as_ref);
-        let previous = service.and_then(|(_, previous)| previous.get(id.real_server_index()));
-        previous.is_some_and(Option::is_some)
-    }
-}
-
 /// Lets each real server that is new in its service begin with what the same probe has shown of a
 /// real server in another service: the new one, the other one and the verdict.
 fn learn(
@@ -413,24 +385,6 @@ fn take_resets(effects: &mut Vec<Effect>) -> Vec<(RealServerId, WeightChange)> {
     changes
         .filter(|(_, change)| change.handling == Handling::Reset)
         .collect()
-}
-
-/// The index that each real server of `after`, and then its sorry server, had in `before`.
-fn previous_indices(before: &VirtualService, after: &VirtualService) -> Vec<Option<PreviousIndex>> {
-    let indices: BTreeMap<_, _> = before
-        .members()
-        .zip(0..)
-        .map(|(member, index)| (member.key, (member.check, index)))
-        .collect();
-    let previous = |member: ServiceMember<'_>| {
-        let (old_check, index) = indices.get(&member.key)?;
-        Some(PreviousIndex {
-            index: *index,
-            asks_same: old_check.asks_same(member.check),
-            same_kind: old_check.kind == member.check.kind,
-        })
-    };
-    after.members().map(previous).collect()
 }
 
 fn probe_loops(probes: &[(ProbeId, ProbeTarget)], now: Instant) -> ProbeLoops {

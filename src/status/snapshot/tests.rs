@@ -1,6 +1,6 @@
-use std::sync::Arc;
-
 use super::*;
+use crate::config::VirtualService;
+use crate::model::{Forwarding, Weight};
 use crate::status::fixture;
 
 #[test]
@@ -26,7 +26,7 @@ fn each_change_that_is_shown_makes_another_record() {
     let changes: [fn(&mut VirtualService); 9] = [
         |service| service.name = "other".into(),
         |service| service.scheduler = "sh".parse().unwrap(),
-        |service| service.forwarding = crate::model::Forwarding::Masquerade,
+        |service| service.forwarding = Forwarding::Masquerade,
         |service| Arc::make_mut(&mut service.check).interval *= 2,
         |service| service.pool.quorum += 1,
         |service| service.pool.hysteresis += 1,
