@@ -100,7 +100,7 @@ pub(crate) async fn apply<T: Ipvs>(
 
 /// How many steps go out together: the answers to all of a large table would take memory, and a
 /// new weight waits for them.
-pub(super) const LARGEST_BATCH: usize = 1024;
+const LARGEST_BATCH: usize = 1024;
 
 /// Steps that are carried out one batch after the other: the table may be written between two of
 /// them.

@@ -12,7 +12,7 @@ use super::page::{page, root};
 /// How a row begins, and the constant whose value is in it: its file and its name.
 type Bound = (&'static str, &'static str, &'static str);
 
-const BOUNDS: [Bound; 69] = [
+const BOUNDS: [Bound; 70] = [
     ("reason of a drain", "reason.rs", "LONGEST"),
     ("targets of an operation", "request.rs", "TARGETS_NAMED"),
     ("body of an HTTP answer |", "body.rs", "BODY_LIMIT"),
@@ -107,6 +107,7 @@ const BOUNDS: [Bound; 69] = [
     ("lines on probes", "probe_errors.rs", "MOST_REASONS"),
     ("requests to the kernel", "netlink.rs", "WINDOW"),
     ("requests to the kernel", "netlink.rs", "GET_WINDOW"),
+    ("steps of one pass", "apply.rs", "LARGEST_BATCH"),
     ("one request to the kernel", "netlink.rs", "DEADLINE"),
     ("threads for probes", "workers.rs", "LARGEST_TABLE"),
     ("threads for probes", "workers.rs", "LARGEST_TIME"),
