@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 pub(crate) use self::progress::{RemovalFacts, RemovalProgress, RemovalStep};
+use litemap::LiteMap;
+
 use crate::config::{Config, VirtualService};
-use crate::model::{
-    Destination, MemberKey, RealServerKey, ServiceFlags, ServiceKey, SortedMap, Weight,
-};
+use crate::model::{Destination, MemberKey, RealServerKey, ServiceFlags, ServiceKey, Weight};
 use crate::plan::{ServiceState, State};
 
 /// The real servers that are leaving.
@@ -127,7 +127,7 @@ pub(crate) fn kept<'a>(
             .entry(*service)
             .or_insert_with(|| ServiceState {
                 service: state.service.clone(),
-                destinations: SortedMap::new(),
+                destinations: LiteMap::new(),
             });
         if kept.service.scheduler.hashes() {
             kept.service.flags = kept.service.flags.union(ServiceFlags::FALLBACK);

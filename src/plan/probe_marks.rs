@@ -4,10 +4,12 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
+use litemap::LiteMap;
+
 use crate::config::{Config, ProbeMark};
 use crate::model::{
     Destination, Family, ProbePath, RealServerKey, Scheduler, Service, ServiceFlags, ServiceKey,
-    SortedMap, Weight,
+    Weight,
 };
 use crate::plan::{ServiceState, State};
 
@@ -172,7 +174,7 @@ impl Marks {
                     mark: canary,
                     family,
                 };
-                services.insert(key, round_robin(SortedMap::new()));
+                services.insert(key, round_robin(LiteMap::new()));
             }
             let key = ServiceKey::Fwmark {
                 mark: *mark,
@@ -200,10 +202,10 @@ pub(crate) fn service_for_path(path: &ProbePath) -> ServiceState {
     };
     // The port is that of the packet: a service by mark has all ports.
     let real_server = RealServerKey((path.real_server, 0).into());
-    round_robin([(real_server, destination)].into())
+    round_robin([(real_server, destination)].into_iter().collect())
 }
 
-fn round_robin(destinations: SortedMap<RealServerKey, Destination>) -> ServiceState {
+fn round_robin(destinations: LiteMap<RealServerKey, Destination>) -> ServiceState {
     ServiceState {
         service: Service {
             scheduler: Scheduler::round_robin(),

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Step, Subject};
+use litemap::LiteMap;
+
 use crate::model::{
-    Destination, LocalAddress, RealServerKey, Service, ServiceKey, SortedMap, SysctlKey, Timeout,
-    Weight,
+    Destination, LocalAddress, RealServerKey, Service, ServiceKey, SysctlKey, Timeout, Weight,
 };
 
 /// The part of the kernel that this agent manages, as observed or desired.
@@ -27,7 +28,7 @@ pub struct ServiceState {
     /// Its own properties.
     pub service: Service,
     /// Its real servers.
-    pub destinations: SortedMap<RealServerKey, Destination>,
+    pub destinations: LiteMap<RealServerKey, Destination>,
 }
 
 impl State {
@@ -59,7 +60,7 @@ impl State {
                 self.timeouts.insert(*timeout, *to);
             }
             Step::AddService { key, service } => {
-                let destinations = SortedMap::new();
+                let destinations = LiteMap::new();
                 self.services.insert(
                     *key,
                     ServiceState {

@@ -379,10 +379,9 @@ impl<T: Ipvs> DirectorLoop<T> {
     /// `on_exit: drain`: no new connections, the established ones go on.
     pub(crate) async fn quiesce_all(mut self) -> Result<(), ReconcileError> {
         for service in self.desired.services.values_mut() {
-            service
-                .destinations
-                .values_mut()
-                .for_each(|d| d.weight = Weight::ZERO);
+            for (_, destination) in service.destinations.iter_mut() {
+                destination.weight = Weight::ZERO;
+            }
         }
         let observed = self.reconciler.observe(&self.desired).await?;
         self.assign_marks_again(&observed.foreign);

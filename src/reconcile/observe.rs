@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet, btree_map};
 use tracing::debug;
 
 use super::ownership::Owned;
+use litemap::LiteMap;
+
 use crate::config::ProbeMark;
 use crate::kernel::{
     Cause, Ipvs, Kernel, KernelError, ObservedDestination, ObservedService, present,
 };
 use crate::model::{
-    Connections, LocalAddress, RealServerKey, ServiceKey, SortedMap, Statistics, SysctlKey,
-    TableStatus, Timeout,
+    Connections, LocalAddress, RealServerKey, ServiceKey, Statistics, SysctlKey, TableStatus,
+    Timeout,
 };
 use crate::plan::{ServiceState, State, Step};
 use crate::runtime::error_chain::error_chain;
@@ -138,7 +140,7 @@ pub(crate) struct KernelObservation {
 #[derive(Debug)]
 pub(crate) struct ServiceTraffic {
     pub(crate) statistics: Statistics,
-    pub(crate) real_servers: SortedMap<RealServerKey, (Connections, Statistics)>,
+    pub(crate) real_servers: LiteMap<RealServerKey, (Connections, Statistics)>,
 }
 
 /// Reads all of `scope`. Any error means no observation at all, because a partial

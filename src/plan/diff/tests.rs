@@ -40,7 +40,7 @@ fn only_what_differs_is_shown() {
         netmask: u32::MAX,
         engine: None,
     });
-    state.destinations.values_mut().next().unwrap().weight = Weight::ZERO;
+    state.destinations.iter_mut().next().unwrap().1.weight = Weight::ZERO;
     expect![[r"
         ~ virtual service tcp 192.168.11.200:80: scheduler rr -> wlc, persistence 300s -> none, netmask 255.255.255.255 -> none
         ~ real server 192.168.11.21:80 of tcp 192.168.11.200:80: weight 0 -> 1
@@ -76,7 +76,7 @@ fn time_outs_and_tunnels_are_shown() {
     state.service.flags = ServiceFlags::ONE_PACKET.union(ServiceFlags::FALLBACK);
     let port = std::num::NonZeroU16::new(6080).unwrap();
     let checksum = crate::model::Checksum::Sum;
-    let destination = state.destinations.values_mut().next().unwrap();
+    let (_, destination) = state.destinations.iter_mut().next().unwrap();
     destination.forwarding = Forwarding::Tunnel(Tunnel::Gue { port, checksum });
     changed.timeouts = [(Timeout::TcpFin, 30)].into();
     let mut before = how_to();
@@ -94,7 +94,9 @@ fn a_service_is_never_without_a_real_server_in_between() {
     let mut desired = how_to();
     let destinations = &mut desired.services.values_mut().next().unwrap().destinations;
     let destination = *destinations.values().next().unwrap();
-    *destinations = [("192.168.11.22:80".parse().unwrap(), destination)].into();
+    *destinations = [("192.168.11.22:80".parse().unwrap(), destination)]
+        .into_iter()
+        .collect();
     let mut actual = how_to();
     for step in diff(&desired, &actual.clone()) {
         actual.apply(&step);
@@ -190,7 +192,9 @@ fn how_to() -> State {
             flags: ServiceFlags::default(),
             persistence: None,
         },
-        destinations: [("192.168.11.21:80".parse().unwrap(), destination)].into(),
+        destinations: [("192.168.11.21:80".parse().unwrap(), destination)]
+            .into_iter()
+            .collect(),
     };
     State {
         services: [("tcp 192.168.11.200:80".parse().unwrap(), service)].into(),
