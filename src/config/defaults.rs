@@ -69,8 +69,7 @@ fn read(fields: &Fields<'_>, key: ServiceKey, problems: &mut Problems) {
     let _scheduler = ipvs::scheduler(fields, problems);
     let _flags = ipvs::flags(fields, Ok(true), Ok(key), problems);
     let _forwarding: Parsed<Forwarding> = fields.choice("forwarding", problems);
-    let tunnel = fields.optional("tunnel");
-    let _tunnel = tunnel.and_then(|entry| ipvs::tunnel(entry, problems));
+    let _tunnel = ipvs::own_tunnel(fields, problems);
     let _persistence = ipvs::persistence(fields, Ok(located), problems);
     let written = fields.optional("check").map(WrittenCheck::alone);
     let _check = written.and_then(|written| check(written, key.address(), problems));

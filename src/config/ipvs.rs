@@ -23,10 +23,7 @@ const LONGEST_ENGINE: usize = 15;
 /// The keys `forwarding` and `tunnel`.
 pub(super) fn forwarding(fields: &Fields<'_>, problems: &mut Problems) -> Parsed<Forwarding> {
     let forwarding = fields.choice("forwarding", problems);
-    let tunnel = fields.optional("tunnel").and_then(|entry| {
-        let made_of = tunnel(entry, problems)?;
-        Ok(entry.map(|entry| (entry, made_of)))
-    });
+    let tunnel = own_tunnel(fields, problems);
     let (forwarding, tunnel) = (forwarding?, tunnel?);
     match (forwarding, tunnel) {
         (Forwarding::Tunnel(_), Some((_, tunnel))) => Ok(Forwarding::Tunnel(tunnel)),
@@ -47,10 +44,7 @@ pub(super) fn own_forwarding(
         let value = value.choice(problems)?;
         Ok(Located { value, location })
     });
-    let tunnel = fields.optional("tunnel").and_then(|entry| {
-        let made_of = tunnel(entry, problems)?;
-        Ok(entry.map(|entry| (entry, made_of)))
-    });
+    let tunnel = own_tunnel(fields, problems);
     match (own?, tunnel?) {
         (None, None) => Ok(None),
         (Some(own), None) => {
@@ -80,16 +74,24 @@ fn stray_tunnel(entry: &Entry, forwarding: Forwarding, problems: &mut Problems) 
     )
 }
 
+/// The key `tunnel`, where it is there.
+pub(super) fn own_tunnel<'n>(
+    fields: &Fields<'n>,
+    problems: &mut Problems,
+) -> Parsed<Option<(&'n Entry, Tunnel)>> {
+    let entry = fields.optional("tunnel")?;
+    let tunnel = entry.map(|entry| Ok((entry, tunnel(entry, problems)?)));
+    tunnel.transpose()
+}
+
 /// The mapping `tunnel`.
-pub(super) fn tunnel(entry: Option<&Entry>, problems: &mut Problems) -> Parsed<Tunnel> {
-    if let Some(entry) = entry
-        && *entry.value.content() == Content::Null
-    {
+fn tunnel(entry: &Entry, problems: &mut Problems) -> Parsed<Tunnel> {
+    if *entry.value.content() == Content::Null {
         let hint = "write a tunnel, such as `tunnel: { type: gue }`, or remove `tunnel`: then it \
                     is of the type `ipip`";
         return Err(Value::of(entry).wrong("a mapping", hint, problems));
     }
-    let fields = Fields::section(entry, &TUNNEL, problems)?;
+    let fields = Fields::section(Some(entry), &TUNNEL, problems)?;
     let kind = fields.choice("type", problems);
     let port = fields.maybe("port", |value| value.integer(problems));
     let port = port.map(|port| port.and_then(NonZeroU16::new));

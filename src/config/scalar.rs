@@ -167,16 +167,16 @@ impl<'n> Value<'n> {
 
     /// One of a few words; the hint explains them.
     pub(super) fn choice<T: Choice>(self, problems: &mut Problems) -> Parsed<T> {
+        let text = self.node.text();
+        if let Some((_, value, _)) = T::WORDS.iter().find(|(word, ..)| Some(*word) == text) {
+            return Ok(*value);
+        }
         let names: Vec<_> = T::WORDS.iter().map(|(word, ..)| *word).collect();
         let wanted = list(&names, "or");
         let docs = T::WORDS
             .iter()
             .map(|(word, _, doc)| format!("{word} {doc}"));
         let docs = docs.collect::<Vec<_>>().join(", ");
-        let text = self.node.text();
-        if let Some((_, value, _)) = T::WORDS.iter().find(|(word, ..)| Some(*word) == text) {
-            return Ok(*value);
-        }
         let hint = match text.and_then(|text| resembling(text, names.into_iter())) {
             Some(word) => format!("did you mean `{word}`?"),
             None => docs,

@@ -121,6 +121,10 @@ pub(super) fn escapes(text: &str, location: Location, problems: &mut Problems) {
 
 /// What somebody else should have put in before the file was read.
 pub(super) fn unexpanded(text: &str) -> Option<String> {
+    // Most texts of a large configuration have none.
+    if !text.as_bytes().contains(&b'{') {
+        return None;
+    }
     if let Some((_, rest)) = text.split_once("${") {
         let (name, _) = rest.split_once('}')?;
         let plain = name.split([':', '-']).next().unwrap_or_default();

@@ -8,15 +8,23 @@ use crate::config::whole_number::{has_leading_zero, integer};
 
 /// The value of a scalar without quotes.
 pub(in crate::config) fn plain(text: &str) -> Content {
-    if is_plainly_text(text) {
-        Content::Text(text.into())
-    } else {
-        by_parser(text)
+    match text {
+        "true" => Content::Bool(true),
+        "false" => Content::Bool(false),
+        _ if is_plainly_text(text) => Content::Text(text.into()),
+        _ if is_plainly_number(text) => Content::Number(text.into()),
+        _ => by_parser(text),
     }
 }
 
-/// Whether a text is a name or an IPv4 address, with or without a port, which most scalars
-/// of a large configuration are: the parser would set itself up for each.
+/// Whether a text is a whole number in decimal, of less than 64 bits.
+fn is_plainly_number(text: &str) -> bool {
+    let is_short = (1..=18).contains(&text.len());
+    is_short && text.bytes().all(|b| b.is_ascii_digit()) && !has_leading_zero(text)
+}
+
+/// Whether a text is a name, an IPv4 address, with or without a port, or a duration, which most
+/// scalars of a large configuration are: the parser would set itself up for each.
 fn is_plainly_text(text: &str) -> bool {
     let first = text.bytes().next().unwrap_or_default();
     if first.is_ascii_alphabetic() {
@@ -26,9 +34,11 @@ fn is_plainly_text(text: &str) -> bool {
         text.bytes().all(is_of_name) && !words.iter().any(|word| text.eq_ignore_ascii_case(word))
     } else {
         let is_of_address = |b: u8| b.is_ascii_digit() || matches!(b, b'.' | b':');
-        first.is_ascii_digit()
-            && text.bytes().all(is_of_address)
-            && text.bytes().filter(|b| *b == b'.').count() == 3
+        let is_address =
+            || text.bytes().all(is_of_address) && text.bytes().filter(|b| *b == b'.').count() == 3;
+        let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+        let is_duration = matches!(unit, "ms" | "s" | "m" | "h");
+        first.is_ascii_digit() && (is_duration || is_address())
     }
 }
 

@@ -4,12 +4,13 @@ use super::*;
 
 proptest! {
     #[test]
-    fn what_is_plainly_text_is_text_to_the_parser_as_well(
+    fn what_needs_no_parser_means_to_the_parser_the_same(
         text in prop_oneof![
             "[A-Za-z0-9_./:-]{0,6}",
             "[0-9.:]{1,12}",
             "(?i)(null|true|false|yes|no|inf|nan)[a-z0-9.]?",
             "[0-9]{1,3}(\\.[0-9]{1,3}){1,4}(:[0-9]{0,5})?",
+            "[0-9]{1,24}[a-z]{0,2}",
         ],
     ) {
         prop_assert_eq!(plain(&text), by_parser(&text));
@@ -24,11 +25,16 @@ fn name_and_address_need_no_parser() {
         "s2277",
         "10.64.0.1",
         "172.16.0.1:80",
+        "500ms",
+        "1s",
     ] {
         assert!(is_plainly_text(text), "{text}");
     }
     for text in ["null", "True", "1.5", "80", "a b", "", "~", "2001:db8::1"] {
         assert!(!is_plainly_text(text), "{text}");
+    }
+    for (text, is_number) in [("0", true), ("65535", true), ("007", false), ("", false)] {
+        assert_eq!(is_plainly_number(text), is_number, "{text}");
     }
 }
 
