@@ -39,6 +39,9 @@ use crate::status::Snapshot;
 /// How often connections are read during a drain or removal.
 const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Longer than every time until the next pass.
+const NO_PASS: Duration = Duration::from_hours(24 * 365);
+
 /// Maintains the table of a director by the configuration and the weights of health.
 pub(crate) struct DirectorLoop<T> {
     reconciler: Reconciler<T>,
@@ -299,11 +302,14 @@ impl<T: Ipvs> DirectorLoop<T> {
         difference: ChangeCause,
     ) -> Result<usize, ReconcileError> {
         self.recent.forget();
+        // What a weight that is written meanwhile finds may call for another pass at once.
+        self.next_pass = in_from_now(NO_PASS);
         let result = self.observe_and_converge(observed, difference).await;
         self.begin_postponed_resets().await;
         self.watch_leaving();
         self.reconciler.note(&result);
-        self.next_pass = in_from_now(self.retry.after(result.is_ok()));
+        let next_pass = in_from_now(self.retry.after(result.is_ok()));
+        self.next_pass = self.next_pass.min(next_pass);
         result
     }
 

@@ -552,6 +552,8 @@ struct Lab {
     wanted_meanwhile: Arc<Mutex<Option<WantedMeanwhile>>>,
     /// The same after that.
     wanted_next: Arc<Mutex<Option<WantedMeanwhile>>>,
+    /// What another program writes at the same time.
+    written_meanwhile: Arc<Mutex<Vec<Step>>>,
     state_dir: Arc<tempfile::TempDir>,
     config: Config,
     writing: Writing,
@@ -585,6 +587,7 @@ impl Lab {
             active: Arc::default(),
             wanted_meanwhile: Arc::default(),
             wanted_next: Arc::default(),
+            written_meanwhile: Arc::default(),
             state_dir: Arc::new(tempfile::tempdir().unwrap()),
             writing: Writing::Real,
             metrics: Arc::new(Metrics::new(["web", "marked"]).unwrap()),
@@ -618,6 +621,7 @@ impl Lab {
             active: Arc::clone(&self.active),
             wanted_meanwhile: Arc::clone(&self.wanted_meanwhile),
             wanted_next: Arc::clone(&self.wanted_next),
+            written_meanwhile: Arc::clone(&self.written_meanwhile),
             weight_updates: Arc::clone(&self.weight_updates),
             remembered: self.state_dir.path().join("director.json"),
         });
@@ -775,19 +779,26 @@ struct Table {
     active: Arc<Mutex<BTreeMap<&'static str, u32>>>,
     wanted_meanwhile: Arc<Mutex<Option<WantedMeanwhile>>>,
     wanted_next: Arc<Mutex<Option<WantedMeanwhile>>>,
+    written_meanwhile: Arc<Mutex<Vec<Step>>>,
     weight_updates: Arc<WeightUpdates>,
     /// Whoever is killed here finds in this file what the table may have.
     remembered: PathBuf,
 }
 
 impl Table {
-    /// Lets health want what it wants as soon as this is read or written.
-    fn want(&self, call: &str) {
-        let mut wanted = self.wanted_meanwhile.lock().unwrap();
-        if let Some((_, id, change)) = wanted.take_if(|(of, ..)| *of == call) {
+    /// Lets health want what it wants, and another program write what it writes, as soon as this
+    /// is read or written.
+    async fn want(&mut self, call: &str) {
+        let written = {
+            let mut wanted = self.wanted_meanwhile.lock().unwrap();
+            let Some((_, id, change)) = wanted.take_if(|(of, ..)| *of == call) else {
+                return;
+            };
             self.weight_updates.set(vec![(id, change)]);
             *wanted = self.wanted_next.lock().unwrap().take();
-        }
+            std::mem::take(&mut *self.written_meanwhile.lock().unwrap())
+        };
+        self.memory.write(&written).await;
     }
 }
 
@@ -827,7 +838,7 @@ impl Ipvs for Table {
         service: &ServiceKey,
     ) -> Result<BTreeMap<RealServerKey, ObservedDestination>, KernelError> {
         self.calls.lock().unwrap().push(format!("list {service}"));
-        self.want(&service.to_string());
+        self.want(&service.to_string()).await;
         let mut destinations = self.memory.destinations(service).await?;
         for (key, active) in &*self.active.lock().unwrap() {
             if let Some(observed) = destinations.get_mut(&key.parse().unwrap()) {
@@ -851,7 +862,7 @@ impl Ipvs for Table {
         let mut results = Vec::new();
         for write in writes {
             self.calls.lock().unwrap().push(write.operation());
-            self.want(&write.operation());
+            self.want(&write.operation()).await;
             if let Step::AddService { key, .. } = write {
                 let remembered = std::fs::read_to_string(&self.remembered).unwrap_or_default();
                 let key = format!("\"{key}\"");

@@ -221,3 +221,27 @@ async fn a_real_server_that_is_to_leave_the_table_is_not_added_by_the_repair_tha
     assert!(!lab.table(WEB).contains("10.0.9.197:80"));
     assert_nothing_left(&lab).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn service_that_another_program_removes_during_a_large_repair_is_repaired_after_it() {
+    const OTHER: &str = "tcp 192.168.11.202:80";
+    let mut lab = Lab::new();
+    let other = "  - { name: other, address: \"192.168.11.202:80\", real_servers: [ { name: rs1, \
+                 address: 192.168.11.21 } ] }\n";
+    lab.config = Config::parse("test", &format!("{LARGE}{other}")).unwrap();
+    lab.config.director.resync_interval = RESYNC;
+    let lab = lab.run().await;
+    let key = OTHER.parse().unwrap();
+    *lab.written_meanwhile.lock().unwrap() = vec![Step::RemoveService { key }];
+    let id = RealServerId {
+        service: 1,
+        real_server: 0,
+    };
+    let writes = writes_of_repair(&lab, id, change(2)).await;
+    assert_eq!(
+        lab.table(OTHER),
+        "wlc 192.168.11.21:80=2",
+        "{}",
+        writes.len()
+    );
+}
