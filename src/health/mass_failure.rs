@@ -45,6 +45,15 @@ struct Probe {
     failed: (ProbeResult, Reached),
 }
 
+/// The probe of the same real servers before a reload.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PreviousProbe {
+    /// Its number.
+    pub(crate) index: usize,
+    /// Whether it asked the same.
+    pub(crate) asks_same: bool,
+}
+
 /// What a probe's newest outcome says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ProbeState {
@@ -103,16 +112,28 @@ impl MassFailureDetector {
         self.suspected.clone()
     }
 
-    /// Takes over what `before` knows of the probes that ask the same as before a reload.
-    /// `previous` has the index of each of them in `before`. A suspicion stays as long as these
-    /// probes bear it out: a reload is no reason to believe failures that were not believed.
-    pub(crate) fn take_over(&mut self, before: &Self, previous: impl Fn(usize) -> Option<usize>) {
+    /// Takes over what `before` knows of the probes of the same real servers before a reload.
+    /// `previous` has the place of each of them in `before`. A suspicion stays until half of the
+    /// probes pass: a reload is no reason to believe failures that were not believed, also not of
+    /// a probe that asks something else from then on.
+    pub(crate) fn take_over(
+        &mut self,
+        before: &Self,
+        previous: impl Fn(usize) -> Option<PreviousProbe>,
+    ) {
         for probe in 0..self.probes.len() {
-            let known = previous(probe).and_then(|index| before.probes.get(index));
-            let (Some(known), Some(found)) = (known, self.probes.get_mut(probe)) else {
+            let Some(PreviousProbe { index, asks_same }) = previous(probe) else {
                 continue;
             };
-            found.is_changed = known.is_changed;
+            let (Some(known), Some(found)) = (before.probes.get(index), self.probes.get_mut(probe))
+            else {
+                continue;
+            };
+            if asks_same {
+                found.is_changed = known.is_changed;
+            } else if before.suspected.is_none() || !matches!(known.state, ProbeState::Sudden(_)) {
+                continue;
+            }
             found.failed = known.failed;
             self.set(probe, known.state);
         }

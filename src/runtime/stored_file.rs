@@ -102,7 +102,8 @@ impl StoredFile {
 
     /// What the file holds, as `understand` reads it; nothing if there is no file.
     ///
-    /// Fails if a newer program wrote the file, or if a needed file cannot be read.
+    /// Fails if a newer program wrote the file, or if the file may not be read; a needed file, if
+    /// it cannot be read for another reason as well.
     pub(crate) fn load<T: Default>(
         &self,
         if_damaged: IfDamaged,
@@ -248,7 +249,10 @@ impl StoredFile {
                 return match what_is_no_file(&self.path, &error) {
                     Some(cause) => damaged(cause),
                     None if error.kind() == io::ErrorKind::NotFound => Ok(Content::default()),
-                    None if self.purpose.is_needed => {
+                    // The file may hold all: who may not read it must not move it out of the way.
+                    None if self.purpose.is_needed
+                        || error.kind() == io::ErrorKind::PermissionDenied =>
+                    {
                         Err(StoredFileError::Read(self.path.clone(), error))
                     }
                     None => damaged(error.to_string()),

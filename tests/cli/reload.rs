@@ -118,15 +118,16 @@ fn wrong_path_of_all_checks_freezes_all_weights_and_the_fix_is_the_check() {
     let hosts = [1, 2, 3, 4].map(|host| site.server(host));
     let server = Server::start(&hosts, Behaviour::good());
     let check = "interval: 500ms, timeout: 400ms, rise: 1, fall: 3";
-    let services = |path: &str| {
-        let services = [(1, &[1, 2][..]), (2, &[3, 4])].map(|(vip, hosts)| {
+    let services = |path: &str, second: &str| {
+        let paths = [(1, &[1, 2][..], path), (2, &[3, 4], second)];
+        let services = paths.map(|(vip, hosts, path)| {
             let name = format!("web{vip}");
             let service = site.service(&name, vip, check, hosts);
             service.replace("path: /,", &format!("path: {path},"))
         });
         site.configure(&services.concat());
     };
-    services("/");
+    services("/", "/");
     let mut agent = site.agent();
     let all = |health: &str| {
         until(AMPLE, health, || {
@@ -139,7 +140,7 @@ fn wrong_path_of_all_checks_freezes_all_weights_and_the_fix_is_the_check() {
         });
     };
     all("up");
-    services("/wrong");
+    services("/wrong", "/wrong");
     server.set(Behaviour::status("503 Service Unavailable"));
     assert_eq!(reload(&site).code, 0);
     let line = agent.wait_for_line(AMPLE, |line| line.contains("all weights are frozen"));
@@ -161,11 +162,9 @@ fn wrong_path_of_all_checks_freezes_all_weights_and_the_fix_is_the_check() {
     assert!(line.contains(fix), "{line}");
     all("up");
 
-    // A reload that changes no check is no reason to believe the failures.
-    assert_eq!(reload(&site).code, 0);
-    let failed = |since: &Value| {
+    let failed = |service, since: &Value| {
         until(AMPLE, "another failed probe", || {
-            let probe = site.real_server(1, 1)["last_probe"].clone();
+            let probe = site.real_server(service, 1)["last_probe"].clone();
             if probe["at"] == *since {
                 Err(probe)
             } else {
@@ -173,13 +172,24 @@ fn wrong_path_of_all_checks_freezes_all_weights_and_the_fix_is_the_check() {
             }
         })
     };
-    let first = failed(&Value::Null);
-    failed(&failed(&first));
-    all("up");
-    let status = site.status();
-    let conditions = status["conditions"].as_array().unwrap();
-    let is_same = |other: &&Value| other["since"] == condition["since"];
-    assert!(conditions.iter().any(|other| is_same(&other)), "{status}");
+    // No reload is a reason to believe the failures: neither one that changes no check, nor one
+    // that changes those of one service, or of both.
+    for (first, second) in [
+        ("/wrong", "/wrong"),
+        ("/wrong", "/other"),
+        ("/other", "/another"),
+    ] {
+        services(first, second);
+        assert_eq!(reload(&site).code, 0);
+        for service in [0, 1] {
+            (0..5).fold(Value::Null, |last, _| failed(service, &last));
+        }
+        all("up");
+        let status = site.status();
+        let conditions = status["conditions"].as_array().unwrap();
+        let is_same = |other: &&Value| other["since"] == condition["since"];
+        assert!(conditions.iter().any(|other| is_same(&other)), "{status}");
+    }
     agent.signal(Signal::SIGTERM);
     agent.wait(AMPLE);
     let output = agent.output();

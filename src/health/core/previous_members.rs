@@ -34,6 +34,17 @@ impl PreviousMembers {
         self.0.iter().map(Option::as_ref)
     }
 
+    /// The place that the real server had in the configuration before, if it was configured in the
+    /// same service.
+    pub(super) fn of(&self, id: RealServerId) -> Option<RealServerId> {
+        let (service, previous) = self.0.get(id.service_index())?.as_ref()?;
+        let member = previous.get(id.real_server_index())?.as_ref()?;
+        Some(RealServerId {
+            service: u32::try_from(*service).ok()?,
+            real_server: u32::try_from(member.index).ok()?,
+        })
+    }
+
     /// Whether the real server was configured in the same service.
     pub(super) fn has(&self, id: RealServerId) -> bool {
         let service = self.0.get(id.service_index()).and_then(Option::as_ref);

@@ -14,7 +14,7 @@ use crate::health::input::Configuration;
 use crate::health::inventory::Inventory;
 use crate::health::log_line::{self, Level, LogLine};
 use crate::health::machine::Machine;
-use crate::health::mass_failure::MassFailureDetector;
+use crate::health::mass_failure::{MassFailureDetector, PreviousProbe};
 use crate::health::pool::{Handling, Pool};
 use crate::health::probe_errors::ProbeErrorLog;
 use crate::health::probe_loops::ProbeLoops;
@@ -109,9 +109,20 @@ impl Core {
             &mut self.mass_failure,
             mass_failure(&inventory, &probes, &pools, is_changed),
         );
+        let asked_before = self.asked_before(&before);
         self.mass_failure.take_over(&before, |probe| {
-            let (probe, _) = probes.get(probe)?;
-            Some(self.subscriptions.get(probe)?.index as usize)
+            let (probe, target) = probes.get(probe)?;
+            if let Some(subscription) = self.subscriptions.get(probe) {
+                return Some(PreviousProbe {
+                    index: subscription.index as usize,
+                    asks_same: true,
+                });
+            }
+            let mut old = target.subscribers.iter().filter_map(|id| previous.of(*id));
+            Some(PreviousProbe {
+                index: old.find_map(|id| asked_before.get(&id).copied())?,
+                asks_same: false,
+            })
         });
         drop(previous);
         self.probe_loops = probe_loops(&probes, now);
@@ -228,6 +239,19 @@ impl Core {
 
     /// For each real server that is new in its service, the real servers of other services of which
     /// the same probe has shown something, each with what was shown.
+    /// The number of the probe of each real server, while a mass failure is suspected.
+    fn asked_before(&self, before: &MassFailureDetector) -> BTreeMap<RealServerId, usize> {
+        if before.suspected().is_none() {
+            return BTreeMap::new();
+        }
+        let subscriptions = self.subscriptions.values();
+        let probes = subscriptions.flat_map(|subscription| {
+            let ids = subscription.of(&self.subscribers).iter();
+            ids.map(|id| (*id, subscription.index as usize))
+        });
+        probes.collect()
+    }
+
     fn shown_elsewhere(
         &self,
         previous: &PreviousMembers,

@@ -241,7 +241,10 @@ fn reloaded(before: &MassFailureDetector, previous: [Option<usize>; 4]) -> MassF
         |_| true,
         |probe| previous[probe].is_none(),
     );
-    after.take_over(before, |probe| previous[probe]);
+    after.take_over(before, |probe| {
+        let asks_same = true;
+        previous[probe].map(|index| PreviousProbe { index, asks_same })
+    });
     after
 }
 
@@ -267,14 +270,41 @@ fn reload_that_changes_no_check_keeps_the_suspicion_and_what_probes_have_shown()
 }
 
 #[test]
-fn reload_that_changes_most_checks_ends_the_suspicion() {
+fn reload_that_replaces_most_real_servers_ends_the_suspicion() {
     let mut fixture = Fixture::new(&TWO_SERVICES);
     fixture.round(0..4, true);
     assert!(fixture.round(0..4, false));
-    let one_changed = reloaded(&fixture.mass_failure, [None, Some(1), Some(2), Some(3)]);
-    assert!(one_changed.suspected().is_some());
-    let changed = reloaded(&fixture.mass_failure, [None, None, Some(2), Some(3)]);
-    assert!(changed.suspected().is_none());
+    let one_replaced = reloaded(&fixture.mass_failure, [None, Some(1), Some(2), Some(3)]);
+    assert!(one_replaced.suspected().is_some());
+    let replaced = reloaded(&fixture.mass_failure, [None, None, Some(2), Some(3)]);
+    assert!(replaced.suspected().is_none());
+}
+
+#[test]
+fn reload_that_changes_all_checks_keeps_the_suspicion_until_half_of_the_probes_pass() {
+    let mut fixture = Fixture::new(&TWO_SERVICES);
+    fixture.round(0..4, true);
+    assert!(fixture.round(0..4, false));
+    let before = fixture.mass_failure.suspected();
+    let mut after = MassFailureDetector::new(
+        &targets(&TWO_SERVICES).iter().collect::<Vec<_>>(),
+        |_| false,
+        |_| true,
+        |_| true,
+    );
+    after.take_over(&fixture.mass_failure, |index| {
+        let asks_same = false;
+        Some(PreviousProbe { index, asks_same })
+    });
+    fixture.mass_failure = after;
+    assert_eq!(
+        fixture.mass_failure.suspected(),
+        before,
+        "the cause is the one of before"
+    );
+    assert!(fixture.round(0..4, false));
+    assert!(fixture.round([0], true));
+    assert!(!fixture.round([1], true), "two of four pass");
 }
 
 proptest! {
