@@ -255,6 +255,36 @@ fn root_without_cap_net_admin_is_refused() {
     assert_nothing_done(&lan.rs1);
 }
 
+#[test]
+fn agent_that_may_not_read_its_drains_does_not_start_and_leaves_the_file() {
+    let lan = Lan::new();
+    let site = Site::new(&configuration(""));
+    std::fs::set_permissions(site.directory(), PermissionsExt::from_mode(0o777)).unwrap();
+    let program = site.directory().join("lvs-agent");
+    std::fs::copy(site.command("run").get_program(), &program).unwrap();
+    let directory = site.state_directory();
+    std::fs::create_dir_all(&directory).unwrap();
+    std::os::unix::fs::chown(&directory, Some(65534), Some(65534)).unwrap();
+    let drains = directory.join("drains-memory.json");
+    std::fs::write(&drains, "{\"version\": 1}").unwrap();
+    std::fs::set_permissions(&drains, PermissionsExt::from_mode(0o600)).unwrap();
+
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+        .args(["--bounding-set=-all", "--inh-caps=-all", "--"])
+        .arg(&program)
+        .args(site.command("run").get_args())
+        .args(["--table", "memory"]);
+    let message = ended(&finish(&lan.rs1, command));
+    assert!(message.contains("Permission denied"), "{message}");
+    assert!(message.contains("owner and mode"), "{message}");
+    let names = std::fs::read_dir(&directory).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    let kept = names.iter().filter(|name| *name != "director-memory.lock");
+    assert_eq!(kept.collect::<Vec<_>>(), ["drains-memory.json"]);
+}
+
 fn ended(finished: &Finished) -> String {
     assert_eq!(finished.code, Some(1), "{finished:?}");
     finished.stderr.lines().last().unwrap().to_owned()
