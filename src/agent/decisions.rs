@@ -79,15 +79,15 @@ struct Entry {
     service: String,
     real_server: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    weight: Option<SetWeight>,
+    weight: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    deadline: Option<String>,
+    deadline: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    since: Option<String>,
+    since: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    by: Option<String>,
+    by: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
+    reason: Option<Value>,
     /// Keys that no lvs-agent writes.
     #[serde(flatten)]
     unknown: BTreeMap<String, Value>,
@@ -161,7 +161,7 @@ fn text(decisions: &Decisions) -> serde_json::Result<Vec<u8>> {
         ..entry(*key, &drain.decision)
     });
     let weights = decisions.weights.iter().map(|(key, weight)| Entry {
-        weight: Some(weight.set),
+        weight: serde_json::to_value(weight.set).ok(),
         ..entry(*key, &weight.decision)
     });
     serde_json::to_vec_pretty(&DecisionFileContent {
@@ -178,14 +178,14 @@ fn entry((service, real_server): MemberKey, decision: &Decision) -> Entry {
         weight: None,
         deadline: None,
         since: decision.since.map(written),
-        by: decision.by.as_deref().map(str::to_owned),
-        reason: decision.reason.as_deref().map(str::to_owned),
+        by: decision.by.as_deref().map(Value::from),
+        reason: decision.reason.as_deref().map(Value::from),
         unknown: BTreeMap::new(),
     }
 }
 
-fn written(at: SystemTime) -> String {
-    humantime::format_rfc3339_millis(at).to_string()
+fn written(at: SystemTime) -> Value {
+    humantime::format_rfc3339_millis(at).to_string().into()
 }
 
 fn content(text: &[u8]) -> Content<Decisions> {
@@ -227,7 +227,7 @@ fn whole_entries(text: &[u8]) -> Decisions {
         let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<Value>();
         let entry = values.next().and_then(Result::ok);
         let taken = entry.map(|entry| found.take(&entry));
-        let is_entry = matches!(taken, Some(Ok(()) | Err(Cause::UnknownKey(_))));
+        let is_entry = taken.is_some_and(|taken| !matches!(taken, Err(TakeError::NotTaken(_))));
         // What is no entry may have entries in it. A brace in a reason begins none.
         rest = &rest[if is_entry { values.byte_offset() } else { 1 }..];
     }
@@ -235,34 +235,67 @@ fn whole_entries(text: &[u8]) -> Decisions {
 }
 
 impl Decisions {
-    /// Takes in what an entry says. A key that is unknown is an error, and what is known is taken
-    /// in all the same: a real server that an operator has drained does not serve for it.
-    fn take(&mut self, entry: &Value) -> Result<(), Cause> {
+    /// Takes in what an entry says. Whatever is wrong beside the real server and its weight is an
+    /// error, and the rest is taken in all the same: a real server that an operator has drained
+    /// does not serve for it.
+    fn take(&mut self, entry: &Value) -> Result<(), TakeError> {
         let entry = Entry::deserialize(entry).map_err(Cause::Json)?;
-        let key = (entry.service.parse()?, entry.real_server.parse()?);
-        let text = |text: Option<String>| text.map(|text| printable(&text).into());
+        let service = entry.service.parse().map_err(Cause::Key)?;
+        let key = (service, entry.real_server.parse().map_err(Cause::Key)?);
+        let unknown = entry.unknown.into_keys().next();
+        let mut wrong = unknown.map(Cause::UnknownKey);
+        let since = or_note(point_in_time("since", entry.since), &mut wrong);
+        let by = or_note(text_of("by", entry.by), &mut wrong);
+        let reason = or_note(text_of("reason", entry.reason), &mut wrong);
         let decision = Decision {
-            since: point_in_time(entry.since.as_deref())?,
-            by: text(entry.by),
-            reason: text(entry.reason),
+            since,
+            by: by.map(|by| printable(&by).into()),
+            reason: reason.map(|reason| printable(&reason).into()),
         };
         if let Some(set) = entry.weight {
+            let set = SetWeight::deserialize(set).map_err(Cause::Json)?;
             self.weights.insert(key, OperatorWeight { set, decision });
         } else {
-            let deadline = point_in_time(entry.deadline.as_deref())?;
-            let deadline = deadline.ok_or(Cause::NoDeadline)?;
-            let drain = WantedDrain { deadline, decision };
-            self.drains.insert(key, drain);
+            let deadline = point_in_time("deadline", entry.deadline);
+            let deadline = deadline.and_then(|deadline| deadline.ok_or(Cause::NoDeadline));
+            let deadline = or_note(deadline.map(Some), &mut wrong);
+            let begun = since.unwrap_or(SystemTime::UNIX_EPOCH);
+            let deadline = deadline.unwrap_or(begun + LONGEST_DEADLINE);
+            self.drains.insert(key, WantedDrain { deadline, decision });
         }
-        match entry.unknown.into_keys().next() {
-            Some(unknown) => Err(Cause::UnknownKey(unknown)),
-            None => Ok(()),
-        }
+        wrong.map_or(Ok(()), |wrong| Err(TakeError::Taken(wrong)))
     }
 }
 
-fn point_in_time(text: Option<&str>) -> Result<Option<SystemTime>, Cause> {
-    Ok(text.map(humantime::parse_rfc3339).transpose()?)
+/// The value; without one, what is wrong is noted, unless something else was before.
+fn or_note<T>(value: Result<Option<T>, Cause>, wrong: &mut Option<Cause>) -> Option<T> {
+    value.unwrap_or_else(|cause| {
+        wrong.get_or_insert(cause);
+        None
+    })
+}
+
+fn text_of(key: &'static str, value: Option<Value>) -> Result<Option<String>, Cause> {
+    match value {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(Cause::NoText(key)),
+    }
+}
+
+fn point_in_time(key: &'static str, value: Option<Value>) -> Result<Option<SystemTime>, Cause> {
+    let text = text_of(key, value)?;
+    Ok(text.as_deref().map(humantime::parse_rfc3339).transpose()?)
+}
+
+/// What is wrong with an entry.
+#[derive(Debug, Error)]
+enum TakeError {
+    /// The entry is in effect all the same.
+    #[error(transparent)]
+    Taken(Cause),
+    #[error(transparent)]
+    NotTaken(#[from] Cause),
 }
 
 /// What is wrong with a file or an entry.
@@ -276,6 +309,8 @@ enum Cause {
     Key(#[from] ParseError),
     #[error("the drain has no deadline")]
     NoDeadline,
+    #[error("its `{0}` is no text")]
+    NoText(&'static str),
     #[error("it has the unknown key `{0}`")]
     UnknownKey(String),
     #[error("a deadline or a beginning is no point in time")]

@@ -243,7 +243,13 @@ fn kind(
             return Err(problems.add(
                 entry.key.location,
                 format!("a check is of one kind, and this one is `{first}` and `{key}`"),
-                format!("remove one, or combine them: `all: [{{ {first}: … }}, {{ {key}: … }}]`"),
+                if fields.has_any(COMBINED.iter().map(|(key, _)| *key)) {
+                    "remove one; what `all` and `any` combine stands in their lists".to_owned()
+                } else {
+                    format!(
+                        "remove one, or combine them: `all: [{{ {first}: … }}, {{ {key}: … }}]`"
+                    )
+                },
             ));
         }
         found = Some((key, entry, *reader));

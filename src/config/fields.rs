@@ -206,6 +206,11 @@ impl<'n> Fields<'n> {
         self.entries.values().copied()
     }
 
+    /// Whether one of these keys is there.
+    pub(super) fn has_any(&self, mut keys: impl Iterator<Item = &'static str>) -> bool {
+        keys.any(|key| self.entries.contains_key(key))
+    }
+
     /// Where the next key of the mapping stands after this place, if there is one.
     pub(super) fn next_key(&self, place: Location) -> Option<Location> {
         let keys = self.entries().map(|entry| entry.key.location);

@@ -74,13 +74,22 @@ fn damaged_entries_are_named_and_the_others_are_still_wanted() {
     let endless = entry("192.0.2.25:80", r#""since":"2026-01-01T00:00:00Z""#);
     let heavy = entry("192.0.2.22:80", r#""weight":"heavy""#);
     let half = entry("192.0.2.23:80", r#""weight":"50%""#);
+    let number = entry(
+        "192.0.2.26:80",
+        r#""deadline":"2026-01-01T00:00:00Z","reason":5"#,
+    );
+    let list = entry(
+        "192.0.2.27:80",
+        r#""deadline":"2026-01-01T00:00:00Z","by":["a"]"#,
+    );
     let damaged = format!(
-        r#"{{"version":1,"drains":[{wrong},7,{good},{late},{since},{endless}],
+        r#"{{"version":1,"drains":[{wrong},7,{good},{late},{since},{endless},{number},{list}],
             "weights":[{heavy},{half}]}}"#
     );
     let Content { value, cause } = content(damaged.as_bytes());
     let kept: Vec<_> = value.drains.keys().copied().collect();
-    assert_eq!(kept, [key(21)]);
+    // What is wrong beside the real server is no reason to let it serve.
+    assert_eq!(kept, [21, 22, 24, 25, 26, 27].map(key));
     let kept: Vec<_> = value.weights.keys().copied().collect();
     assert_eq!(kept, [key(23)]);
     let cause = cause.unwrap();
@@ -91,6 +100,7 @@ fn damaged_entries_are_named_and_the_others_are_still_wanted() {
         "\"once\"",
         "the drain has no deadline",
         "`heavy` is not a weight",
+        "its `reason` is no text",
     ] {
         assert!(cause.contains(named), "{cause}");
     }

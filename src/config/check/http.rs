@@ -250,7 +250,7 @@ fn headers(entry: &Entry, problems: &mut Problems) -> Parsed<Vec<(String, Secret
             } else {
                 "put it in quotes"
             },
-            fits: |text| HeaderValue::from_str(text).is_ok(),
+            fits: |text| text.is_ascii() && HeaderValue::from_str(text).is_ok(),
         };
         match sent_secret(value, form, problems) {
             Ok(secret) => headers.push((name.to_string(), secret)),

@@ -61,7 +61,7 @@ fn command(entry: &Entry, problems: &mut Problems) -> Parsed<Vec<String>> {
     let hint = "write a list like `[/usr/local/bin/check, \"{address}\"]`";
     let words = Value::of(entry).texts(problems)?;
     let [program, ..] = words.as_slice() else {
-        return Err(Value::of(entry).wrong(wanted, hint, problems));
+        return Err(problems.add(entry.key.location, "the list `command` is empty", hint));
     };
     let reason = if matches!(entry.value.content(), Content::Text(_)) {
         return Err(Value::of(entry).wrong(wanted, hint, problems));
