@@ -45,7 +45,6 @@ impl Director {
         let probes = subscribe(&mut self.probes, &config);
         self.workers.provide_for(&config, &probes.targets);
         let (done, health_done) = oneshot::channel();
-        let probes = subscribe(&mut self.probes, &config);
         let report_interval = report_interval(&probes.targets);
         conditions::examine_descriptors(&view.snapshot.conditions, &probes.targets);
         let change = health::HealthReload {

@@ -47,9 +47,7 @@ impl PreviousMembers {
 
     /// Whether the real server was configured in the same service.
     pub(super) fn has(&self, id: RealServerId) -> bool {
-        let service = self.0.get(id.service_index()).and_then(Option::as_ref);
-        let previous = service.and_then(|(_, previous)| previous.get(id.real_server_index()));
-        previous.is_some_and(Option::is_some)
+        self.of(id).is_some()
     }
 }
 
