@@ -269,8 +269,10 @@ fn agent_that_may_not_read_its_drains_does_not_start_and_leaves_the_file() {
     std::fs::write(&drains, "{\"version\": 1}").unwrap();
     std::fs::set_permissions(&drains, PermissionsExt::from_mode(0o600)).unwrap();
 
-    let mut command = Command::new("setpriv");
+    // An agent that starts would run for ever.
+    let mut command = Command::new("timeout");
     command
+        .args(["60", "setpriv"])
         .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
         .args(["--bounding-set=-all", "--inh-caps=-all", "--"])
         .arg(&program)
